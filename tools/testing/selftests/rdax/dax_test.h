@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Common code of the rdax test helpers. Each helper runs one named test and
+ * exits with 0 (passed), 1 (failed) or 4 (skipped); what it has to say goes to
+ * stderr, where the calling script turns it into KTAP diagnostics.
+ */
+#ifndef DAX_TEST_H
+#define DAX_TEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define PAGE		4096UL
+#define PMD		(2UL << 20)
+#define KSFT_SKIP	4
+
+#ifndef MAP_SYNC
+#define MAP_SYNC	0x080000
+#endif
+#ifndef MAP_SHARED_VALIDATE
+#define MAP_SHARED_VALIDATE	0x03
+#endif
+
+struct cmd {
+	const char *name;
+	int nargs;
+	void (*fn)(char **argv);
+};
+
+int run_cmd(const struct cmd *cmds, int argc, char **argv);
+
+void fail(const char *fmt, ...)
+	__attribute__((format(printf, 1, 2), noreturn));
+void skip(const char *fmt, ...)
+	__attribute__((format(printf, 1, 2), noreturn));
+void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Fails with the expression, errno and the place. */
+#define must(cond)						\
+	do {							\
+		if (!(cond))					\
+			fail("%s:%d: %s: %m", __FILE__, __LINE__, #cond); \
+	} while (0)
+
+#define must_eq(a, b)						\
+	do {							\
+		long long a_ = (a), b_ = (b);			\
+		if (a_ != b_)					\
+			fail("%s:%d: %s is %lld, want %s = %lld",	\
+			     __FILE__, __LINE__, #a, a_, #b, b_);	\
+	} while (0)
+
+/* Files. create_file() leaves unwritten blocks, sparse_file() none at all. */
+bool is_dax(int fd);
+int open_dax(const char *path, int flags);
+int create_file(const char *path, size_t size);
+int sparse_file(const char *path, size_t size);
+void write_pattern(int fd, size_t size, uint64_t seed);
+void require_pmd_blocks(int fd, size_t size);
+
+/* Patterns: every 8 bytes depend on the seed and the file offset. */
+void fill(void *p, size_t len, uint64_t seed, off_t off);
+void verify(const void *p, size_t len, uint64_t seed, off_t off);
+void verify_file(int fd, size_t len, uint64_t seed);
+void verify_zero(const void *p, size_t len);
+void full_pread(int fd, void *buf, size_t len, off_t off);
+void full_pwrite(int fd, const void *buf, size_t len, off_t off);
+void *page_alloc(size_t len);
+
+/*
+ * map_at() maps at a 2 MiB boundary plus @skew: with a skew of one page no
+ * huge mapping is possible, which is how the tests force PTEs.
+ */
+void *map_at(int fd, size_t len, int prot, int flags, off_t off, size_t skew);
+#define map_pmd(fd, len, prot)	map_at(fd, len, prot, MAP_SHARED, 0, 0)
+#define map_pte(fd, len, prot)	map_at(fd, len, prot, MAP_SHARED, 0, PAGE)
+
+unsigned long fault_count(void);
+
+/* dax_pmd_fault_done events of one inode, from an own trace instance. */
+struct pmd_events {
+	unsigned int nopage;
+	unsigned int fallback;
+	unsigned int other;
+};
+
+bool trace_start(void);
+struct pmd_events trace_stop(int fd);
+
+/* One access with SIGBUS caught: 0, or si_code of the signal. */
+int try_load(const volatile void *p);
+int try_store(volatile void *p, unsigned char val);
+
+uint64_t prng(uint64_t *state);
+
+#endif

@@ -1,0 +1,413 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Shared by all rdax tests: KTAP, pmem namespaces, file systems, cleanup.
+#
+# A test is a shell function run in a subshell under "set -e": any command
+# that fails, fails it. Tests are queued by t() and run by run_tests(), so the
+# plan is printed first and a script that dies in the middle is noticed.
+#
+# Environment:
+#   RDAX_DRIVER      driver under test: rdax_pmem (default) or nd_pmem (control)
+#   RDAX_SELFTESTS   directory of the compiled helpers (default: this one)
+#   RDAX_BUILD       directory of the modules, for those modprobe cannot find
+#   RDAX_DISK        scratch disk that is not pmem
+
+set -u
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+BIN=${RDAX_SELFTESTS:-$HERE}
+[ -x "$BIN/dax_fault" ] || BIN=$HERE
+DRIVER=${RDAX_DRIVER:-rdax_pmem}
+ND=/sys/bus/nd
+export BIN HERE DRIVER
+
+KSFT_SKIP=4
+MiB=$((1024 * 1024))
+
+TMP=$(mktemp -d "${TMPDIR:-/tmp}/rdax.XXXXXX")
+MNT=$TMP/mnt
+mkdir -p "$MNT"
+export TMP MNT MiB
+
+test_names=()
+test_cmds=()
+declare -A boot_driver
+ktap_done=0
+
+# What a kernel prints when something went wrong that no test asked for.
+SPLAT='WARNING:|BUG:|KASAN:|Oops|UBSAN:|general protection|possible circular'
+SPLAT="$SPLAT|possible recursive|INFO: task .* blocked|rcu: INFO|panicked at"
+SPLAT="$SPLAT|page_table_check|Bad page state|refcount_t:|CFI failure"
+
+skip()
+{
+	echo "SKIP: $*"
+	exit "$KSFT_SKIP"
+}
+
+fail()
+{
+	echo "FAIL: $*"
+	exit 1
+}
+
+# Passes only if the command fails; its stderr goes to $TMP/refused.
+refused()
+{
+	if "$@" 2>"$TMP/refused"; then
+		fail "succeeded, must be refused: $*"
+	fi
+	sed 's/^/refused: /' "$TMP/refused"
+}
+
+# refused_with TEXT CMD...: refused, for the reason given.
+refused_with()
+{
+	local text=$1
+	shift
+	refused "$@"
+	grep -q -- "$text" "$TMP/refused" || fail "not refused with '$text': $*"
+}
+
+eq()
+{
+	[ "$1" = "$2" ] || fail "got '$1', want '$2'${3:+ ($3)}"
+}
+
+# until_true SECONDS CMD...: poll for an event that has no wait of its own.
+until_true()
+{
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.2
+	done
+}
+
+t()
+{
+	test_names+=("$1")
+	shift
+	test_cmds+=("$(printf '%q ' "$@")")
+}
+
+kmsg()
+{
+	echo "rdax-test: $*" >/dev/kmsg
+}
+
+# dmesg since the last kmsg "$1".
+dmesg_since()
+{
+	dmesg | tac | awk -v mark="rdax-test: $1" \
+		'{ print } index($0, mark) { exit }' | tac
+}
+
+dmesg_has()
+{
+	dmesg_since "$TEST_MARK" | grep -E -- "$1"
+}
+
+run_one()
+{
+	local rc log=$TMP/log
+
+	TEST_MARK="$$.$1"
+	kmsg "$TEST_MARK"
+	(
+		set -eE
+		trap 'echo "line $LINENO: $BASH_COMMAND: status $?"' ERR
+		# Only the outermost shell cleans up.
+		trap - EXIT
+		eval "${test_cmds[$1]}"
+	) >"$log" 2>&1 </dev/null
+	rc=$?
+	if dmesg_since "$TEST_MARK" | grep -E "$SPLAT" >"$TMP/splat"; then
+		sed 's/^/splat: /' "$TMP/splat" >>"$log"
+		[ "$rc" -ne 0 ] && [ "$rc" -ne "$KSFT_SKIP" ] || rc=1
+	fi
+	# Some tools exit with 4 too: without a reason it is no skip.
+	SKIP_REASON=$(sed -n 's/^SKIP: //p' "$log" | tail -n 1)
+	[ "$rc" -ne "$KSFT_SKIP" ] || [ -n "$SKIP_REASON" ] || rc=1
+	sed 's/^/# /' "$log"
+	return "$rc"
+}
+
+run_tests()
+{
+	local i n=${#test_names[@]} rc failed=0 skipped=0 start
+
+	trap finish EXIT
+	trap 'exit 1' INT TERM HUP
+	echo "KTAP version 1"
+	echo "1..$n"
+	for ((i = 0; i < n; i++)); do
+		start=$SECONDS
+		run_one "$i"
+		rc=$?
+		case $rc in
+		0)	echo "ok $((i + 1)) ${test_names[i]}" ;;
+		"$KSFT_SKIP")
+			echo "ok $((i + 1)) ${test_names[i]}" \
+			     "# SKIP $SKIP_REASON"
+			skipped=$((skipped + 1)) ;;
+		*)	echo "not ok $((i + 1)) ${test_names[i]}"
+			failed=$((failed + 1)) ;;
+		esac
+		echo "# time: $((SECONDS - start))s"
+	done
+	echo "# Totals: pass:$((n - failed - skipped)) fail:$failed" \
+	     "xfail:0 xpass:0 skip:$skipped error:0"
+	ktap_done=1
+	[ "$failed" -eq 0 ] || exit 1
+	[ "$skipped" -lt "$n" ] || exit "$KSFT_SKIP"
+	exit 0
+}
+
+# Cleanup of the script, for what its tests left behind when they failed.
+on_exit()
+{
+	:
+}
+
+umount_all()
+{
+	local m
+
+	grep -o " $TMP/[^ ]*" /proc/mounts | tac | while read -r m; do
+		umount "$m" || umount -l "$m"
+	done
+}
+
+finish()
+{
+	local rc=$? ns job
+
+	[ "$ktap_done" = 1 ] || echo "Bail out! the script ended early"
+	for job in $(jobs -p); do
+		kill -KILL "$job" 2>/dev/null
+	done
+	on_exit
+	umount_all
+	for ns in "${!boot_driver[@]}"; do
+		[ "$(driver_of "$ns")" = "${boot_driver[$ns]}" ] ||
+			bind_to "$ns" "${boot_driver[$ns]}" || rc=1
+	done
+	rm -rf "$TMP"
+	exit "$rc"
+}
+
+# --- pmem namespaces
+
+need_root()
+{
+	[ "$(id -u)" = 0 ] || plan_skip "needs root"
+	[ -d "$ND/devices" ] || plan_skip "no libnvdimm in this kernel"
+}
+
+plan_skip()
+{
+	echo "KTAP version 1"
+	echo "1..0 # SKIP $*"
+	rm -rf "$TMP"
+	exit "$KSFT_SKIP"
+}
+
+provider_of()
+{
+	cat "$(realpath "$ND/devices/$1")/../../provider"
+}
+
+region_of()
+{
+	realpath "$ND/devices/$1/.."
+}
+
+# Ends of the region are on 2 MiB: only such a namespace can have struct pages.
+aligned_ns()
+{
+	local r start size
+
+	r=$(region_of "$1")
+	start=$(cat "$r/resource")
+	size=$(cat "$r/size")
+	[ $((start % (2 * MiB))) -eq 0 ] && [ $((size % (2 * MiB))) -eq 0 ]
+}
+
+# Namespaces with a size, in order of address; the seeds have none.
+all_ns()
+{
+	local d
+
+	for d in "$ND"/devices/namespace*; do
+		[ -e "$d/size" ] || continue
+		[ "$(cat "$d/size")" != 0 ] || continue
+		echo "$(($(cat "$(region_of "${d##*/}")/resource"))) ${d##*/}"
+	done | sort -n | cut -d' ' -f2
+}
+
+# ns_list KIND: memmap, nvdimm, virtio or misaligned.
+ns_list()
+{
+	local ns want
+
+	case $1 in
+	memmap|misaligned) want=e820 ;;
+	nvdimm) want=ACPI.NFIT ;;
+	virtio) want=virtio-pmem ;;
+	esac
+	for ns in $(all_ns); do
+		[ "$(provider_of "$ns")" = "$want" ] || continue
+		if [ "$1" = misaligned ]; then
+			aligned_ns "$ns" || echo "$ns"
+		else
+			! aligned_ns "$ns" || echo "$ns"
+		fi
+	done
+}
+
+# ns_of KIND [INDEX]
+ns_of()
+{
+	ns_list "$1" | sed -n "$((${2:-0} + 1))p"
+}
+
+driver_of()
+{
+	local d
+
+	d=$(readlink "$ND/devices/$1/driver") || return 0
+	echo "${d##*/}"
+}
+
+unbind()
+{
+	local drv
+
+	drv=$(driver_of "$1")
+	[ -z "$drv" ] || echo "$1" >"$ND/drivers/$drv/unbind"
+}
+
+bind()
+{
+	echo "$1" >"$ND/drivers/$2/bind"
+}
+
+bind_to()
+{
+	unbind "$1" || return 1
+	[ -z "$2" ] || bind "$1" "$2"
+}
+
+disk_of()
+{
+	local d
+
+	for d in "$ND/devices/$1"/block/*; do
+		[ ! -d "$d" ] || echo "${d##*/}"
+	done
+}
+
+# The tests see the namespaces bound as they were, whatever a test does.
+remember_bindings()
+{
+	local ns
+
+	for ns in $(all_ns); do
+		boot_driver[$ns]=$(driver_of "$ns")
+	done
+}
+
+load_driver()
+{
+	[ -d "$ND/drivers/$1" ] || modprobe "$1" ||
+		insmod "${RDAX_BUILD:-/nonexistent}/$1.ko"
+}
+
+# use_ns KIND [INDEX]: sets NS, DISK and DEV, bound to the driver under test.
+# Ends the script when the machine has no such namespace.
+use_ns()
+{
+	NS=$(ns_of "$@")
+	[ -n "$NS" ] || plan_skip "no $1 namespace (index ${2:-0})"
+	load_driver "$DRIVER" || plan_skip "no driver $DRIVER"
+	if [ "$(driver_of "$NS")" != "$DRIVER" ]; then
+		bind_to "$NS" "$DRIVER" || plan_skip "cannot bind $NS"
+	fi
+	DISK=$(disk_of "$NS")
+	DEV=/dev/$DISK
+	[ -b "$DEV" ] || plan_skip "$NS is bound but has no disk"
+}
+
+# dbg NAME: a counter of the driver under test.
+dbg()
+{
+	cat "/sys/kernel/debug/$DRIVER/$DISK/$1"
+}
+
+need_rdax()
+{
+	[ "$DRIVER" = rdax_pmem ] || skip "only rdax_pmem has this"
+}
+
+# --- file systems
+
+do_mkfs()
+{
+	local fs=$1 dev=$2
+	shift 2
+
+	wipefs -qa "$dev"
+	case $fs in
+	xfs)
+		# Without the stripe unit XFS does not align file data to 2 MiB.
+		if [ "$(blockdev --getsize64 "$dev")" -ge $((800 * MiB)) ]; then
+			set -- -d su=2m,sw=1 -l su=4k "$@"
+		fi
+		mkfs.xfs -q -f -K "$@" "$dev"
+		;;
+	ext4)
+		# No lazy initialisation: it would write behind the tests.
+		mkfs.ext4 -q -F -b 4096 \
+			-E nodiscard,stride=512,stripe_width=512,lazy_itable_init=0,lazy_journal_init=0 \
+			"$@" "$dev"
+		;;
+	esac
+}
+
+# mount_dax FS DEV [MOUNTPOINT]: a mount that lost DAX on the way is a failure,
+# for both file systems only warn and go on.
+mount_dax()
+{
+	local mnt=${3:-$MNT}
+
+	mkdir -p "$mnt"
+	mount -t "$1" -o dax=always "$2" "$mnt"
+	: >"$mnt/.dax"
+	"$BIN/dax_fault" is-dax "$mnt/.dax"
+}
+
+mkfs_mount()
+{
+	do_mkfs "$1" "$DEV"
+	mount_dax "$1" "$DEV"
+}
+
+umount_mnt()
+{
+	umount "$MNT"
+}
+
+# each_fs FUNC: queue the tests of FUNC between mkfs+mount and umount.
+each_fs()
+{
+	local fs
+
+	for fs in ${RDAX_FS:-xfs ext4}; do
+		t "$fs: mkfs, mount with dax" mkfs_mount "$fs"
+		"$1" "$fs"
+		t "$fs: umount" umount_mnt
+	done
+}
