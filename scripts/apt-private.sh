@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0
+# Packages from another Debian suite than the host's, without touching the
+# system's sources: a source list, package lists and download directory of our
+# own, the mirror taken from the machine's own apt configuration, signatures
+# checked against the archive keyring.
+# shellcheck shell=bash
+
+PRIVATE_APT=$RDAX_CACHE/apt
+DEBIAN_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+
+private_apt() {
+	local tool=$1
+	shift
+	"$tool" -o Dir::Etc::SourceList=/dev/null \
+		-o Dir::Etc::SourceParts="$PRIVATE_APT/sources" \
+		-o Dir::State::Lists="$PRIVATE_APT/lists" \
+		-o Dir::Cache="$PRIVATE_APT/cache" \
+		-o APT::Sandbox::User=root \
+		-o APT::Update::Post-Invoke-Success::= "$@"
+}
+
+# The URI of the Debian archive this machine uses.
+debian_mirror() {
+	apt-get indextargets --format '$(REPO_URI) $(COMPONENT)' \
+		'Origin: Debian' 'Label: Debian' 2>/dev/null |
+		awk '$2 == "main" { print $1; exit }'
+}
+
+# private_apt_update SUITE...
+private_apt_update() {
+	local mirror
+	mirror=$(debian_mirror)
+	if [ -z "$mirror" ]; then
+		as_root apt-get update -qq >&2
+		mirror=$(debian_mirror)
+	fi
+	[ -n "$mirror" ] || die "no Debian archive in this machine's apt sources"
+	[ -r "$DEBIAN_KEYRING" ] || die "missing $DEBIAN_KEYRING (package debian-archive-keyring)"
+	mkdir -p "$PRIVATE_APT"/{sources,lists/partial,cache/archives/partial}
+	cat >"$PRIVATE_APT/sources/rdax.sources" <<-END
+		Types: deb
+		URIs: $mirror
+		Suites: $*
+		Components: main
+		Signed-By: $DEBIAN_KEYRING
+	END
+	private_apt apt-get update -qq >&2
+}
+
+# private_apt_newest PACKAGE [VERSION-PREFIX]: the newest version on offer.
+private_apt_newest() {
+	local best="" version
+	while read -r version; do
+		if [ -z "$best" ] || dpkg --compare-versions "$version" gt "$best"; then
+			best=$version
+		fi
+	done < <(private_apt apt-cache madison "$1" 2>/dev/null |
+		awk -v p="${2:-}" '$5 != "Sources" && index($3, p) == 1 { print $3 }')
+	printf '%s\n' "$best"
+}
+
+# private_apt_fetch PACKAGE VERSION DIR: the verified .deb, its path printed.
+private_apt_fetch() {
+	mkdir -p "$3"
+	(cd "$3" && private_apt apt-get download -qq "$1=$2" >&2)
+	ls "$3/$1"_*.deb
+}
