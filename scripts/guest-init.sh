@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Runs in the guest, started by virtme-ng's init with the environment that
+# vm.py wrote: prepares the guest, then runs the command and hands back its
+# status and all of its output.
+set -uo pipefail
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LANG=C.UTF-8
+
+fail() {
+	echo "guest-init: $*" >&2
+	exit 126
+}
+
+mounted() { findmnt -rn -o FSTYPE -M "$1" 2>/dev/null | grep -qx "$2"; }
+
+# A clean /tmp, with what this run needs of the host's still in its place.
+fresh_tmp() {
+	local path
+	mkdir -p /run/host-tmp
+	mount --bind /tmp /run/host-tmp
+	mount -t tmpfs -o mode=1777 tmpfs /tmp
+	for path in "$RDAX_TOP" "$RDAX_BUILD" "$RDAX_KDIR" "$RDAX_CWD"; do
+		[[ $path == /tmp/* && ! -e $path ]] || continue
+		mkdir -p "$path"
+		mount --bind "/run/host-tmp/${path#/tmp/}" "$path"
+	done
+}
+
+prepare() {
+	local dir
+	mounted /tmp tmpfs || fresh_tmp
+	mount -t tmpfs -o mode=755 tmpfs /mnt
+	mounted /sys/kernel/debug debugfs || mount -t debugfs debugfs /sys/kernel/debug
+	mounted /sys/kernel/tracing tracefs || mount -t tracefs tracefs /sys/kernel/tracing
+	[ -d "/lib/modules/$(uname -r)" ] || fail "no modules at /lib/modules/$(uname -r)"
+	if [ -n "${RDAX_DISK_SERIAL:-}" ]; then
+		for dir in /sys/block/vd*; do
+			if [ "$(cat "$dir/serial" 2>/dev/null)" = "$RDAX_DISK_SERIAL" ]; then
+				export RDAX_DISK=/dev/${dir##*/}
+			fi
+		done
+		[ -b "${RDAX_DISK:-}" ] || fail "no virtio disk $RDAX_DISK_SERIAL"
+	fi
+}
+
+count_devices() {
+	local devices=(/dev/rpmem*)
+	[ -e "${devices[0]}" ] || devices=()
+	echo ${#devices[@]}
+}
+
+load_modules() {
+	local module deadline
+	[ -n "$RDAX_LOAD_MODULES" ] || return 0
+	for module in rdax rdax_pmem; do
+		[ -e "/lib/modules/$(uname -r)/updates/$module.ko" ] || return 0
+		modprobe "$module" || fail "modprobe $module"
+	done
+	deadline=$((SECONDS + 30))
+	udevadm settle --timeout=30
+	while [ "$(count_devices)" -lt "$RDAX_PMEM_COUNT" ]; do
+		if [ $SECONDS -ge $deadline ]; then
+			echo "guest-init: $(count_devices) of $RDAX_PMEM_COUNT rpmem devices" >&2
+			return 0
+		fi
+		sleep 0.1
+	done
+}
+
+# The command's output goes through pipes: a virtio port can be opened only
+# once, so that `echo >/dev/stderr` would fail on it.
+run_command() {
+	local status fd tries
+	mkfifo /run/rdax.1 /run/rdax.2
+	cat /run/rdax.1 &
+	cat /run/rdax.2 >&2 &
+	bash "$RDAX_VM_DIR/command" >/run/rdax.1 2>/run/rdax.2 </dev/null
+	status=$?
+	# Processes it left behind must not keep the VM: they get two seconds.
+	for ((tries = 0; tries < 20; tries++)); do
+		[ -n "$(jobs -r)" ] || break
+		sleep 0.1
+	done
+	for fd in /proc/[0-9]*/fd/*; do
+		case $(readlink "$fd") in
+		/run/rdax.[12])
+			[ "$(cat "${fd%/fd/*}/comm")" = cat ] || kill -KILL "$(cut -d/ -f3 <<<"$fd")"
+			;;
+		esac 2>/dev/null
+	done
+	wait
+	return $status
+}
+
+prepare
+load_modules
+ln -sfn /proc/self/fd/1 /dev/stdout
+ln -sfn /proc/self/fd/2 /dev/stderr
+if [ -t 0 ]; then
+	# shellcheck disable=SC1091
+	. "$RDAX_VM_DIR/command"
+	exit
+fi
+run_command

@@ -1,0 +1,584 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Boot a test kernel in a VM on this machine's own root and run a command.
+
+virtme-ng supplies the guest's init, the shared root and the QEMU command
+line; this script rewrites that command line and runs QEMU itself, because a
+test needs the exact exit status, both output streams, a console log, the
+persistent memory devices and the process to kill.
+
+Exit status: that of the guest's command, or
+  124  the time given by --timeout is over
+  125  the guest died (panic, oops, QEMU gone) or its kernel log has a report
+  126  the VM could not be set up
+With --kill-on the status is 0 if the text appeared and the kernel log is clean.
+
+Persistent memory, --pmem (whitespace separated, may be given several times):
+  memmap:SIZE         part of RAM marked persistent (kernel parameter memmap=)
+  nvdimm:SIZE[:FILE]  emulated NVDIMM; FILE keeps its contents
+  virtio:SIZE[:FILE]  virtio-pmem
+  reserve:SIZE        RAM nobody owns: RDAX_RESERVE_START, RDAX_RESERVE_SIZE
+  disk:SIZE[:FILE]    virtio-blk disk: RDAX_DISK
+"""
+
+import argparse
+import ctypes
+import fcntl
+import os
+import re
+import selectors
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+CACHE = Path(
+    os.environ.get("RDAX_CACHE")
+    or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rdax"
+)
+VNG_VERSION = "1.42"
+MIB = 1 << 20
+GIB = 1 << 30
+# A memory section; pmem with struct pages starts and ends on one.
+SECTION = 128 * MIB
+STATUS_TIMEOUT, STATUS_DIED, STATUS_SETUP = 124, 125, 126
+DEFAULT_PMEM = "memmap:1G memmap:1G"
+
+
+class SetupError(Exception):
+    pass
+
+
+def say(message):
+    print(f"vm: {message}", file=sys.stderr, flush=True)
+
+
+def parse_size(text):
+    match = re.fullmatch(r"(\d+)([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
+    if not match:
+        raise SetupError(f"'{text}' is not a size (examples: 512M, 1G)")
+    return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}[match[2].upper()]
+
+
+class Region:
+    def __init__(self, spec):
+        kind, _, rest = spec.partition(":")
+        size, _, file = rest.partition(":")
+        if kind not in ("memmap", "nvdimm", "virtio", "reserve", "disk"):
+            raise SetupError(f"unknown pmem kind in '{spec}'")
+        if file and kind in ("memmap", "reserve"):
+            raise SetupError(f"'{spec}': {kind} has no file")
+        self.spec, self.kind, self.size, self.file = spec, kind, parse_size(size), file
+        if kind != "disk" and (self.size == 0 or self.size % SECTION):
+            raise SetupError(f"'{spec}': the size must be a multiple of 128M")
+        self.start = None
+
+    @property
+    def in_ram(self):
+        return self.kind in ("memmap", "reserve")
+
+
+def lay_out(regions, memory):
+    """Gives each region in RAM its address; returns the RAM size for QEMU.
+
+    QEMU's q35 places 2 GiB low and everything else from 4 GiB up, once there
+    is more than 2.75 GiB: regions start at 4 GiB. A section of ordinary RAM
+    between two of them keeps the kernel from merging them into one device.
+    """
+    address = 4 * GIB
+    for region in regions:
+        if region.in_ram:
+            region.start = address
+            address += region.size + SECTION
+    if address == 4 * GIB:
+        return memory
+    high = address - 4 * GIB
+    return max(max(memory, 2 * GIB) + high, 3 * GIB)
+
+
+def ensure_vng():
+    """virtme-run of the pinned virtme-ng, installed into the cache once."""
+    venv = CACHE / f"venv-vng-{VNG_VERSION}"
+    program = venv / "bin/virtme-run"
+    if (venv / ".complete").exists():
+        return program
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / ".lock-venv-vng", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (venv / ".complete").exists():
+            return program
+        say(f"installing virtme-ng {VNG_VERSION} from PyPI (once)")
+        shutil.rmtree(venv, ignore_errors=True)
+        subprocess.run(
+            [sys.executable, "-m", "venv", venv], check=True, stdout=subprocess.DEVNULL
+        )
+        done = subprocess.run(
+            [venv / "bin/pip", "install", "-q", f"virtme-ng=={VNG_VERSION}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if done.returncode:
+            raise SetupError(f"pip install virtme-ng failed:\n{done.stdout}")
+        (venv / ".complete").touch()
+    return program
+
+
+def kernel_release(kdir):
+    try:
+        return (kdir / "include/config/kernel.release").read_text().strip()
+    except OSError:
+        raise SetupError(f"{kdir} is not a built kernel tree") from None
+
+
+def stage_modules(kdir, build, target, with_ours):
+    """A /lib/modules/RELEASE of the kernel's modules (links) and ours (copies,
+    so that a build during the run does not change them)."""
+    release = kernel_release(kdir)
+    root = target / "lib/modules" / release
+    (root / "updates").mkdir(parents=True)
+    for name in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
+        if (kdir / name).exists():
+            shutil.copy(kdir / name, root / name)
+    order = kdir / "modules.order"
+    for line in order.read_text().splitlines() if order.exists() else []:
+        relative = Path(line).with_suffix(".ko")
+        if (kdir / relative).exists():
+            link = root / "kernel" / relative
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(kdir / relative)
+    if with_ours:
+        for module in sorted(build.glob("*.ko")):
+            shutil.copy(module, root / "updates" / module.name)
+    command = ["depmod", "-b", target, release]
+    if (kdir / "System.map").exists():
+        command[1:1] = ["-e", "-F", kdir / "System.map"]
+    environment = dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SetupError(f"depmod: {done.stderr}")
+    # Undefined symbols mean that the modules are not of this kernel.
+    if done.stderr:
+        say(done.stderr.strip())
+    return root
+
+
+def kvm_usable():
+    """Whether KVM runs an unmodified kernel: a /dev/kvm without VMX or SVM
+    behind it (pvm) accepts a VM and then hangs in it."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return False
+    return re.search(r"^flags.*\b(vmx|svm)\b", Path("/proc/cpuinfo").read_text(), re.M) is not None
+
+
+def load_patterns(name):
+    lines = (TOP / "scripts" / name).read_text().splitlines()
+    lines = [line for line in lines if line and not line.startswith("#")]
+    return re.compile("|".join(f"(?:{line})" for line in lines)) if lines else None
+
+
+def scan_log(text):
+    """The kernel log's lines that mean a bug (scripts/dmesg-patterns)."""
+    bad, allowed = load_patterns("dmesg-patterns"), load_patterns("dmesg-allow")
+    return [
+        line
+        for line in text.splitlines()
+        if bad and bad.search(line) and not (allowed and allowed.search(line))
+    ]
+
+
+class Vm:
+    def __init__(self, options, run_dir):
+        self.options = options
+        self.dir = run_dir
+        self.kdir = Path(options.kdir).resolve()
+        self.build = Path(options.build).resolve()
+        self.image = self.kdir / "arch/x86/boot/bzImage"
+        if not self.image.exists():
+            raise SetupError(f"no kernel image {self.image}")
+        self.regions = [Region(s) for specs in options.pmem for s in specs.split()]
+        debug = options.flavour == "debug"
+        self.memory = parse_size(options.mem or ("3G" if debug else "2G"))
+        self.log = Path(options.log or self.build / "vm-console.log").absolute()
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.qemu = None
+        self.notes = []
+
+    def environment(self):
+        values = {
+            "RDAX_TOP": TOP,
+            "RDAX_BUILD": self.build,
+            "RDAX_KDIR": self.kdir,
+            "RDAX_FLAVOUR": self.options.flavour,
+            "RDAX_VM_DIR": self.dir,
+            "RDAX_MODULES": self.modules,
+            "RDAX_LOAD_MODULES": "" if self.options.no_modules else "1",
+            "RDAX_PMEM_COUNT": sum(
+                r.kind in ("memmap", "nvdimm", "virtio") for r in self.regions
+            ),
+            "RDAX_CWD": os.getcwd(),
+        }
+        for region in self.regions:
+            if region.kind == "reserve":
+                values.setdefault("RDAX_RESERVE_START", region.start)
+                values.setdefault("RDAX_RESERVE_SIZE", region.size)
+        if any(r.kind == "disk" for r in self.regions):
+            values["RDAX_DISK_SERIAL"] = "rdaxdisk0"
+        for assignment in self.options.env:
+            name, _, value = assignment.partition("=")
+            values[name] = value
+        return values
+
+    def backing_file(self, region, index):
+        path = Path(region.file) if region.file else self.dir / f"{region.kind}{index}"
+        path = path.absolute()
+        if path.exists() and path.stat().st_size != region.size:
+            if path.stat().st_size:
+                raise SetupError(
+                    f"{path} has {path.stat().st_size} bytes, not {region.size}"
+                )
+        if not path.exists() or not path.stat().st_size:
+            with open(path, "ab") as file:
+                file.truncate(region.size)
+        return str(path).replace(",", ",,")
+
+    def qemu_devices(self):
+        """QEMU arguments and kernel parameters for the regions."""
+        arguments, kernel = [], []
+        plugged, disks = 0, 0
+        machine = "q35"
+        ram = lay_out(self.regions, self.memory)
+        for index, region in enumerate(self.regions):
+            if region.kind == "memmap":
+                kernel.append(f"memmap={region.size // MIB}M!{region.start // MIB}M")
+            elif region.kind == "reserve":
+                kernel.append(f"memmap={region.size // MIB}M${region.start // MIB}M")
+            elif region.kind == "disk":
+                file = self.backing_file(region, index)
+                arguments += [
+                    "-drive",
+                    f"if=none,id=disk{disks},format=raw,file={file}",
+                    "-device",
+                    f"virtio-blk-pci,drive=disk{disks},serial=rdaxdisk{disks}",
+                ]
+                disks += 1
+            else:
+                file = self.backing_file(region, index)
+                device = "virtio-pmem-pci"
+                if region.kind == "nvdimm":
+                    device = "nvdimm"
+                    machine = "q35,nvdimm=on"
+                arguments += [
+                    "-object",
+                    f"memory-backend-file,id=mem{index},share=on,"
+                    f"mem-path={file},size={region.size}",
+                    "-device",
+                    f"{device},memdev=mem{index},id=pmem{index}",
+                ]
+                plugged += region.size
+        size = f"{ram // MIB}M"
+        if plugged:
+            # Room for the alignment of each device.
+            size += f",slots=16,maxmem={(ram + plugged) // MIB + 16 * 1024}M"
+        return ["-machine", machine, *arguments], kernel, size
+
+    def kernel_parameters(self):
+        blacklist = "nd_pmem,rdax_pmem" if self.options.no_modules else "nd_pmem"
+        parameters = [
+            "ignore_loglevel",
+            "oops=panic",
+            "panic=-1",
+            "log_buf_len=8M",
+            "rcupdate.rcu_cpu_stall_timeout=120",
+            # udev would give nd_pmem the namespaces before a test starts.
+            f"modprobe.blacklist={blacklist}",
+            f"virtme_link_mods={self.modules}",
+        ]
+        for extra in self.options.append:
+            parameters += shlex.split(extra)
+        return parameters
+
+    def write_guest_script(self):
+        lines = ["#!/bin/bash"]
+        lines += [
+            f"export {name}={shlex.quote(str(value))}"
+            for name, value in self.environment().items()
+        ]
+        if self.options.interactive:
+            command = 'exec bash --rcfile "$RDAX_TOP/scripts/guest-bashrc" -i'
+        elif self.options.command:
+            command = shlex.join(self.options.command)
+        else:
+            command = self.options.exec
+        (self.dir / "command").write_text(f"cd -- \"$RDAX_CWD\"\n{command}\n")
+        lines += ['exec bash "$RDAX_TOP/scripts/guest-init.sh"']
+        script = self.dir / "guest.sh"
+        script.write_text("\n".join(lines) + "\n")
+        script.chmod(0o755)
+        return script
+
+    def qemu_command(self):
+        script = self.write_guest_script()
+        devices, parameters, memory = self.qemu_devices()
+        command = [
+            ensure_vng(),
+            *("--kimg", self.image, "--mods", "none", "--user", "root"),
+            *("--memory", "1G", "--cpus", str(self.options.cpus)),
+            *("--disable-microvm", "--force-9p", "--show-command", "--dry-run"),
+        ]
+        if not (kvm_usable() and not self.options.tcg):
+            command.append("--disable-kvm")
+        for share in self.options.share:
+            command += ["--rwdir", os.path.abspath(share)]
+        for parameter in parameters + self.kernel_parameters():
+            command += ["--kopt", parameter]
+        if self.options.interactive:
+            command += ["--shell", script]
+        else:
+            command += ["--script-sh", f"exec {script}"]
+        for argument in devices:
+            command += [f"--qemu-opt={argument}"]
+        done = subprocess.run(
+            [str(c) for c in command], stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
+        if done.returncode:
+            raise SetupError(f"virtme-run: {done.stderr.strip()}")
+        qemu = shlex.split(done.stdout.splitlines()[-1])
+        qemu[qemu.index("-m") + 1] = memory
+        return qemu
+
+    @staticmethod
+    def set_chardev(qemu, name, backend):
+        for index, argument in enumerate(qemu):
+            if qemu[index - 1] == "-chardev" and f"id={name}" in argument.split(","):
+                kind, _, rest = backend.partition(",")
+                qemu[index] = ",".join(filter(None, (kind, f"id={name}", rest)))
+                return
+        raise SetupError(f"virtme-ng's QEMU command has no chardev '{name}'")
+
+    def start(self, qemu, pass_fds, **streams):
+        if self.options.show_command:
+            say(shlex.join(qemu))
+        libc = ctypes.CDLL(None, use_errno=True)
+
+        def child():
+            # No QEMU outlives this script, however it ends.
+            libc.prctl(1, signal.SIGKILL)
+            # The terminal's Ctrl-C comes here; we kill QEMU ourselves.
+            if not self.options.interactive:
+                os.setpgid(0, 0)
+
+        self.qemu = subprocess.Popen(qemu, pass_fds=pass_fds, preexec_fn=child, **streams)
+
+    def kill(self):
+        if self.qemu and self.qemu.poll() is None:
+            self.qemu.kill()
+            self.qemu.wait()
+
+    def run(self):
+        # virtme-ng mounts the module directory here, on a root it cannot write.
+        if not os.path.isdir("/lib/modules"):
+            try:
+                os.makedirs("/lib/modules")
+            except OSError:
+                raise SetupError("/lib/modules is missing: sudo mkdir /lib/modules") from None
+        self.modules = stage_modules(
+            self.kdir, self.build, self.dir, not self.options.no_modules
+        )
+        qemu = self.qemu_command()
+        self.log.write_bytes(b"")
+        if self.options.interactive:
+            self.set_chardev(qemu, "dmesg", f"file,path={self.log}")
+            self.start(qemu, ())
+            return self.qemu.wait()
+        return self.run_command(qemu)
+
+    def run_command(self, qemu):
+        out_read, out_write = os.pipe()
+        err_read, err_write = os.pipe()
+        status_file = self.dir / "status"
+        self.set_chardev(qemu, "console", f"file,path={self.log}")
+        # /dev/null is always readable, and QEMU would poll it all the time.
+        self.set_chardev(qemu, "stdin", "null")
+        for name, fd in (("stdout", out_write), ("dev_stdout", out_write),
+                         ("stderr", err_write), ("dev_stderr", err_write)):
+            self.set_chardev(qemu, name, f"file,path=/proc/self/fd/{fd}")
+        self.set_chardev(qemu, "ret", f"file,path={status_file}")
+        started = time.monotonic()
+        with open(self.dir / "qemu.log", "wb") as qemu_log:
+            self.start(
+                qemu,
+                (out_write, err_write),
+                stdin=subprocess.DEVNULL,
+                stdout=qemu_log,
+                stderr=qemu_log,
+            )
+        os.close(out_write)
+        os.close(err_write)
+        outcome = self.pump({out_read: 1, err_read: 2}, started)
+        if outcome != "end":
+            self.kill()
+        self.qemu.wait()
+        elapsed = time.monotonic() - started
+        status = self.judge(outcome, status_file)
+        if self.options.verbose:
+            say(f"{elapsed:.1f} s in all, status {status}")
+        return status
+
+    def pump(self, streams, started):
+        """Passes the guest's output on until QEMU is gone or has to go."""
+        deadline = started + self.options.timeout
+        wanted = self.options.kill_on.encode() if self.options.kill_on else None
+        line = b""
+        with selectors.DefaultSelector() as selector:
+            for fd, target in streams.items():
+                selector.register(fd, selectors.EVENT_READ, target)
+            while selector.get_map():
+                remaining = deadline - time.monotonic()
+                events = selector.select(max(remaining, 0)) if remaining > 0 else []
+                if not events:
+                    return "timeout"
+                for key, _ in events:
+                    data = os.read(key.fd, 1 << 16)
+                    if not data:
+                        selector.unregister(key.fd)
+                        os.close(key.fd)
+                        continue
+                    if key.data == 1 and wanted:
+                        *lines, line = (line + data).split(b"\n")
+                        if any(text.rstrip(b"\r") == wanted for text in lines):
+                            # The power cut comes before anything else.
+                            self.kill()
+                            self.write(1, data)
+                            return "kill"
+                    self.write(key.data, data)
+        return "end"
+
+    @staticmethod
+    def write(fd, data):
+        while data:
+            data = data[os.write(fd, data) :]
+
+    def judge(self, outcome, status_file):
+        console = self.log.read_text(errors="replace")
+        reports = scan_log(console)
+        try:
+            status = int(status_file.read_text())
+        except (OSError, ValueError):
+            status = None
+        if outcome == "timeout":
+            self.fail(f"no end after {self.options.timeout} s", console, reports)
+            return STATUS_TIMEOUT
+        if outcome == "kill":
+            status = 0
+        elif status is None:
+            qemu = (self.dir / "qemu.log").read_text(errors="replace").strip()
+            self.fail("the guest died" + (f"; QEMU says: {qemu}" if qemu else ""), console, reports)
+            return STATUS_DIED
+        elif self.options.kill_on:
+            say(f"the guest ended with status {status} before it printed '{self.options.kill_on}'")
+            return STATUS_DIED
+        if reports:
+            self.fail("the kernel log has a report", None, reports)
+            return STATUS_DIED
+        return status
+
+    def fail(self, why, console, reports):
+        if console is not None:
+            lines = console.splitlines()
+            shown = lines[-self.options.console_lines :]
+            sys.stdout.flush()
+            print(f"---- console, last {len(shown)} of {len(lines)} lines", file=sys.stderr)
+            print("\n".join(shown), file=sys.stderr)
+            print("----", file=sys.stderr)
+        for report in reports:
+            print(f"kernel log: {report}", file=sys.stderr)
+        say(f"{why}; console log: {self.log}")
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        prog="vm.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    env = os.environ.get
+    add = parser.add_argument
+    add("--flavour", default=env("FLAVOUR") or "release", help="debug or release")
+    add("--kdir", default=env("KDIR"), help="built kernel tree (default: the test kernel)")
+    add("--build", default=env("RDAX_BUILD"), help="our modules (default: build/FLAVOUR)")
+    add("--pmem", action="append", help=f"default: '{DEFAULT_PMEM}' (environment: PMEM)")
+    add("--cpus", type=int, default=int(env("CPUS") or 2))
+    add("--mem", default=env("MEM"), help="RAM besides pmem (default: 2G, debug 3G)")
+    add("--timeout", type=float, default=float(env("TIMEOUT") or 600), help="seconds, boot included")
+    add("--append", action="append", default=[], help="more kernel parameters")
+    add("--env", action="append", default=[], metavar="NAME=VALUE", help="guest environment")
+    add("--share", action="append", default=[], metavar="DIR", help="writable in the guest")
+    add("--log", help="console log (default: BUILD/vm-console.log)")
+    add("--console-lines", type=int, default=60, help="how much of it a failure shows")
+    add("--no-modules", action="store_true", help="neither stage nor load our modules")
+    add("--tcg", action="store_true", help="no KVM even if there is")
+    add("--kill-on", metavar="LINE", help="kill -9 QEMU when the command prints this line")
+    add("--interactive", action="store_true", help="a shell on this terminal")
+    add("--show-command", action="store_true", help="print QEMU's command line")
+    add("--verbose", "-v", action="store_true")
+    add("--exec", metavar="COMMAND", help="shell command (or words after --)")
+    add("command", nargs="*", metavar="-- COMMAND")
+    options = parser.parse_args()
+    if sum((bool(options.exec), bool(options.command), options.interactive)) != 1:
+        parser.error("give one of: a command, --exec, --interactive")
+    if not options.pmem:
+        options.pmem = [env("PMEM", DEFAULT_PMEM)]
+    if not options.build:
+        options.build = TOP / "build" / options.flavour
+    return options
+
+
+def default_kdir(flavour):
+    done = subprocess.run(
+        [TOP / "scripts/kernel.sh", flavour], stdout=subprocess.PIPE, text=True
+    )
+    if done.returncode:
+        raise SetupError("no test kernel")
+    return done.stdout.strip()
+
+
+def remove_stale(parent):
+    """Directories of runs that were killed."""
+    for path in parent.glob("run-*-*"):
+        pid = path.name.split("-")[1]
+        if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def main():
+    options = parse_arguments()
+
+    def stop(number, _frame):
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    build = Path(options.build)
+    build.mkdir(parents=True, exist_ok=True)
+    remove_stale(build)
+    vm = None
+    with tempfile.TemporaryDirectory(prefix=f"run-{os.getpid()}-", dir=build) as run_dir:
+        try:
+            if not options.kdir:
+                options.kdir = default_kdir(options.flavour)
+            vm = Vm(options, Path(run_dir).resolve())
+            return vm.run()
+        except SetupError as error:
+            say(error)
+            return STATUS_SETUP
+        finally:
+            if vm:
+                vm.kill()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
