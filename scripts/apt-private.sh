@@ -21,6 +21,7 @@ private_apt() {
 
 # The URI of the Debian archive this machine uses.
 debian_mirror() {
+	# shellcheck disable=SC2016
 	apt-get indextargets --format '$(REPO_URI) $(COMPONENT)' \
 		'Origin: Debian' 'Label: Debian' 2>/dev/null |
 		awk '$2 == "main" { print $1; exit }'

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0
+# The whole interface: `make help`. Kbuild reads ./Kbuild, not this file.
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := modules
+
+# Empty: release for building and running, debug for testing.
+FLAVOUR ?=
+run-flavour := $(or $(FLAVOUR),release)
+test-flavour := $(or $(FLAVOUR),debug)
+
+# The scripts read these from the environment.
+ifneq ($(strip $(KDIR)),)
+export KDIR
+endif
+ifneq ($(strip $(KSRC)),)
+export KSRC
+endif
+export PMEM CPUS MEM TIMEOUT T CMD V
+
+.PHONY: help
+help:
+	@echo 'Building'
+	@echo '  make                  the modules, into build/release/'
+	@echo '  make kernel           the test kernel (the others build it when needed)'
+	@echo '  make modules_install  install them for the kernel KDIR (INSTALL_MOD_PATH)'
+	@echo '  make check            what is missing on this machine, and what to do'
+	@echo '  make clean            remove build/'
+	@echo 'Running'
+	@echo '  make run              boot a VM and show XFS and ext4 with DAX on rdax_pmem'
+	@echo '  make shell            a root shell in such a VM'
+	@echo '  make vm CMD="..."     one command in it; its status is the result'
+	@echo 'Testing'
+	@echo '  make test             every test on the debug kernel'
+	@echo '  make test T=map,gup*  those whose names match; T=list shows the names'
+	@echo '  make lint             formatting, clippy, rustdoc, shellcheck, checkpatch'
+	@echo '  make fmt              format the Rust sources'
+	@echo '  make doc              rustdoc of the rdax crate'
+	@echo 'Variables'
+	@echo '  KDIR=DIR        a built kernel tree of your own (default: the test kernel)'
+	@echo '  KSRC=DIR        source for the test kernel (default: Debian linux-source-7.3)'
+	@echo '  FLAVOUR=        release or debug (default: release; debug for test, lint)'
+	@echo '  PMEM="..."      devices: memmap:1G nvdimm:1G[:FILE] virtio:1G[:FILE] reserve:256M disk:1G'
+	@echo '  CPUS= MEM= TIMEOUT=   of the VM (2, 2G or 3G, 600 s)'
+	@echo '  V=1             show the commands'
+	@echo 'Kernels and tools are kept in $${RDAX_CACHE:-~/.cache/rdax}.'
+
+.PHONY: all modules
+all: modules
+modules:
+	@scripts/build-modules.sh $(run-flavour) >/dev/null
+	@ls -1 build/$(run-flavour)/*.ko
+
+.PHONY: modules_install install
+install: modules_install
+modules_install: modules
+	@scripts/build-modules.sh $(run-flavour) modules_install \
+		$(if $(INSTALL_MOD_PATH),INSTALL_MOD_PATH=$(abspath $(INSTALL_MOD_PATH))) >/dev/null
+
+.PHONY: kernel
+kernel:
+	@scripts/kernel.sh $(run-flavour)
+
+.PHONY: run shell vm
+run:
+	@scripts/vm.sh $(run-flavour) --exec scripts/demo/run.sh
+shell:
+	@scripts/vm.sh $(run-flavour) --interactive
+vm:
+	@[ -n "$$CMD" ] || { echo 'usage: make vm CMD="command"' >&2; exit 2; }
+	@scripts/vm.sh $(run-flavour) --exec "$$CMD"
+
+.PHONY: test
+test:
+	@FLAVOUR=$(test-flavour) scripts/test.py
+
+.PHONY: check lint fmt doc clean
+check:
+	@FLAVOUR=$(run-flavour) scripts/check.sh
+lint:
+	@FLAVOUR=$(test-flavour) scripts/lint.sh
+fmt:
+	@scripts/lint.sh --fmt
+doc:
+	@scripts/rustdoc.sh
+clean:
+	@rm -rf build
