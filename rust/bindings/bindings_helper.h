@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What bindgen reads: the headers that kernel::bindings lacks. */
+
+#include <linux/badblocks.h>
+#include <linux/blkdev.h>
+#include <linux/dax.h>
+#include <linux/libnvdimm.h>
+#include <linux/memremap.h>
+#include <linux/mm.h>
+#include <linux/nd.h>
+
+#include "../helpers/helpers.h"
+
+/* Macros with casts, which bindgen does not evaluate. */
+const blk_features_t RUST_CONST_HELPER_BLK_FEAT_WRITE_CACHE = BLK_FEAT_WRITE_CACHE;
+const blk_features_t RUST_CONST_HELPER_BLK_FEAT_FUA = BLK_FEAT_FUA;
+const blk_features_t RUST_CONST_HELPER_BLK_FEAT_SYNCHRONOUS = BLK_FEAT_SYNCHRONOUS;
+const blk_features_t RUST_CONST_HELPER_BLK_FEAT_NOWAIT = BLK_FEAT_NOWAIT;
+const blk_features_t RUST_CONST_HELPER_BLK_FEAT_DAX = BLK_FEAT_DAX;
+const u32 RUST_CONST_HELPER_RDAX_REQ_OP_MASK = REQ_OP_MASK;
+const u32 RUST_CONST_HELPER_RDAX_REQ_PREFLUSH = REQ_PREFLUSH;
+const u32 RUST_CONST_HELPER_RDAX_REQ_FUA = REQ_FUA;
+const u32 RUST_CONST_HELPER_RDAX_REQ_NOWAIT = REQ_NOWAIT;
+const unsigned long RUST_CONST_HELPER_RDAX_PMD_SIZE = PMD_SIZE;
+const unsigned long RUST_CONST_HELPER_RDAX_IORESOURCE_SYSTEM_RAM = IORESOURCE_SYSTEM_RAM;
+const unsigned long RUST_CONST_HELPER_RDAX_ND_DRIVER_NAMESPACE_IO = ND_DRIVER_NAMESPACE_IO;
+const unsigned long RUST_CONST_HELPER_RDAX_ND_DRIVER_NAMESPACE_PMEM = ND_DRIVER_NAMESPACE_PMEM;

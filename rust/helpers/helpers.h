@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * C side of the rdax crate: kernel inlines and macros, and libnvdimm calls
+ * whose prototypes are in a private header. No policy lives here.
+ */
+#ifndef _RDAX_HELPERS_H
+#define _RDAX_HELPERS_H
+
+#include <linux/types.h>
+
+struct bio;
+struct bio_vec;
+struct bvec_iter;
+struct badblocks;
+struct device;
+struct gendisk;
+struct inode;
+struct kernfs_node;
+struct nd_region;
+struct page;
+struct iov_iter;
+struct workqueue_struct;
+
+/* block.c */
+void rdax_helper_bio_segment(const struct bio *bio, const struct bvec_iter *iter,
+			     struct bio_vec *segment);
+void rdax_helper_bio_advance(const struct bio *bio, struct bvec_iter *iter,
+			     unsigned int bytes);
+bool rdax_helper_bio_has_data(struct bio *bio);
+bool rdax_helper_bio_is_write(struct bio *bio);
+void *rdax_helper_bio_disk_private(struct bio *bio);
+bool rdax_helper_bio_start_acct(struct bio *bio, unsigned long *start);
+void rdax_helper_bio_end_acct(struct bio *bio, unsigned long start);
+struct kernfs_node *rdax_helper_disk_attr_get(struct gendisk *disk,
+					      const char *name);
+void rdax_helper_kernfs_notify(struct kernfs_node *node);
+bool rdax_helper_badblocks_empty(const struct badblocks *bb);
+
+/* dax.c */
+bool rdax_helper_folio_is_free(u64 pfn);
+u64 rdax_helper_next_used_pfn(u64 pfn, u64 end);
+struct inode *rdax_helper_dax_folio_inode(u64 pfn);
+int rdax_helper_dax_detach_inode(struct inode *inode, u64 *busy_pfn);
+size_t rdax_helper_folio_bytes(u64 pfn);
+bool rdax_helper_wait_folio_unreferenced(u64 pfn, long timeout);
+
+/* mm.c */
+void *rdax_helper_pfn_to_virt(u64 pfn);
+void rdax_helper_cond_resched(void);
+void rdax_helper_clear_page_poison(u64 pfn, u64 nr_pages);
+unsigned int rdax_helper_smp_processor_id(void);
+struct workqueue_struct *rdax_helper_alloc_workqueue(const char *name);
+int rdax_helper_dev_to_node(struct device *dev);
+
+/* nd.c */
+bool rdax_helper_nd_is_namespace(struct device *dev);
+bool rdax_helper_nd_is_pmem_namespace(struct device *dev);
+int rdax_helper_nd_namespace_probe(struct device *dev);
+void rdax_helper_nd_namespace_range(struct device *dev, u64 *start, u64 *len);
+bool rdax_helper_nd_namespace_force_raw(struct device *dev);
+unsigned int rdax_helper_nd_sector_size(struct device *dev);
+void rdax_helper_nd_disk_name(struct device *dev, char *name);
+struct nd_region *rdax_helper_nd_region(struct device *dev);
+struct device *rdax_helper_nd_region_device(struct nd_region *region);
+bool rdax_helper_nd_region_has_pages(struct device *dev);
+bool rdax_helper_nd_region_read_only(struct nd_region *region);
+int rdax_helper_nd_flush(struct nd_region *region, struct bio *bio);
+int rdax_helper_nd_has_flush(struct nd_region *region);
+int rdax_helper_nd_has_cache(struct nd_region *region);
+bool rdax_helper_nd_is_sync(struct nd_region *region);
+void rdax_helper_nd_badblocks_populate(struct nd_region *region,
+				       struct badblocks *bb, u64 start, u64 len);
+long rdax_helper_nd_clear_poison(struct device *dev, u64 phys,
+				 unsigned int len);
+int rdax_helper_nd_raw_enable(struct device *dev, u64 len);
+void rdax_helper_nd_raw_disable(struct device *dev);
+int rdax_helper_nd_raw_read(struct device *dev, u64 offset, void *buf,
+			    size_t len);
+void rdax_helper_nd_check_and_set_ro(struct gendisk *disk);
+
+/* persist.c */
+void rdax_helper_memcpy_flushcache(void *dst, const void *src, size_t len);
+void rdax_helper_zero_flushcache(void *dst, size_t len);
+void rdax_helper_write_from_page(void *dst, struct page *page,
+				 unsigned int offset, unsigned int len);
+int rdax_helper_read_to_page(struct page *page, unsigned int offset,
+			     const void *src, unsigned int len);
+int rdax_helper_copy_mc(void *dst, const void *src, size_t len);
+void rdax_helper_pmem_wmb(void);
+
+#endif /* _RDAX_HELPERS_H */

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Bio-based block devices.
+//!
+//! The kernel crate has request-based ones (`kernel::block::mq`). Persistent memory has no queue:
+//! a bio is served by the task that submits it.
+//!
+//! This module does not support zoned devices, discard, polling or integrity.
+//!
+//! C headers: [`include/linux/blkdev.h`](srctree/include/linux/blkdev.h),
+//! [`include/linux/bio.h`](srctree/include/linux/bio.h)
+
+mod bio;
+mod bio_disk;
+mod limits;
+
+pub use self::bio::{
+    Accounting,
+    Bio,
+    Op,
+    Segment,
+    Segments, //
+};
+pub use self::bio_disk::{
+    Allocated,
+    BioDisk,
+    HasBadBlocks,
+    Live,
+    Operations,
+    Stage, //
+};
+pub use self::limits::{
+    Features,
+    Limits, //
+};
+
+/// Bytes in a sector, the unit of block addresses.
+pub const SECTOR_SIZE: u64 = 512;
+/// Binary logarithm of [`SECTOR_SIZE`].
+pub const SECTOR_SHIFT: u32 = 9;

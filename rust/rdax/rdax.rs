@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! DAX (direct access) for persistent memory: safe abstractions over the C side.
+//!
+//! `rdax.ko` holds this crate; drivers and filesystems use it as a Rust crate and contain no
+//! `unsafe` of their own. One module wraps one concept of the C side:
+//!
+//! | module | wraps |
+//! | --- | --- |
+//! | [`memremap`] | `struct dev_pagemap`: struct pages for device memory, and their drain |
+//! | [`dax`] | `struct dax_device` and its operations |
+//! | [`block`] | a bio-based `struct gendisk` |
+//! | [`badblocks`] | `struct badblocks` |
+//! | [`nd`] | drivers on the libnvdimm bus, namespaces, regions |
+//! | [`persist`] | stores that reach persistence: flush and fence as types |
+//! | [`teardown`] | dropping a device that others may still reference |
+//! | [`stat`] | event counters |
+//!
+//! # Reading order
+//!
+//! `samples/rdax_minimal` puts the pieces together in about a hundred lines.
+
+use kernel::prelude::*;
+
+pub mod badblocks;
+mod bindings;
+pub mod block;
+pub mod dax;
+pub mod memremap;
+pub mod nd;
+pub mod persist;
+pub mod stat;
+pub mod teardown;
+
+module! {
+    type: Rdax,
+    name: "rdax",
+    authors: ["The rdax authors"],
+    description: "DAX abstractions for persistent memory in Rust",
+    license: "GPL",
+}
+
+struct Rdax {
+    _teardown: teardown::Workqueue,
+}
+
+impl kernel::Module for Rdax {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        Ok(Self {
+            _teardown: teardown::Workqueue::new()?,
+        })
+    }
+}
