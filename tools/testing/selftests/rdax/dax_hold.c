@@ -4,6 +4,7 @@
  * per line, answering each with one line on stdout:
  *
  *   load, store	access the mapping: "ok" or the si_code of SIGBUS
+ *   refault	the same after MADV_DONTNEED, so by a new page fault
  *   read, write	by system call: "ok" or errno
  *   pipe		reads the pinned page from the pipe: "ok" or "bad"
  *   unmap, close	lets go
@@ -93,6 +94,7 @@ int main(int argc, char **argv)
 
 	if (argc != 3)
 		fail("usage: dax_hold open|writer|pte|pmd|pin|orphan-pin FILE");
+	catch_sigbus();
 	hold(argv[1], argv[2]);
 	printf("ready\n");
 	fflush(stdout);
@@ -100,10 +102,17 @@ int main(int argc, char **argv)
 		line[strcspn(line, "\n")] = '\0';
 		if (!strcmp(line, "load")) {
 			code = try_load(map + PMD);
-			answer("sigbus", code ? code : try_load(map));
+			if (!code)
+				code = try_load(map);
+			if (!code)
+				verify(map, SIZE, 2, 0);
+			answer("sigbus", code);
+		} else if (!strcmp(line, "refault")) {
+			must(!madvise(map, SIZE, MADV_DONTNEED));
+			answer("sigbus", try_load(map + PMD));
 		} else if (!strcmp(line, "store")) {
-			code = try_store(map + PMD, 1);
-			answer("sigbus", code ? code : try_store(map, 1));
+			code = try_store(map + PMD, map[PMD]);
+			answer("sigbus", code);
 		} else if (!strcmp(line, "read")) {
 			answer("errno", pread(fd, buf, PAGE, 0) < 0 ?
 			       errno : 0);

@@ -419,14 +419,15 @@ static __thread volatile bool bus_armed;
 static void on_sigbus(int sig, siginfo_t *si, void *ctx)
 {
 	if (!bus_armed) {
-		signal(SIGBUS, SIG_DFL);
+		if (si->si_code != BUS_MCEERR_AO)
+			signal(SIGBUS, SIG_DFL);
 		return;
 	}
 	bus_code = si->si_code;
 	siglongjmp(bus_env, 1);
 }
 
-static void catch_sigbus(void)
+void catch_sigbus(void)
 {
 	struct sigaction sa = {
 		.sa_sigaction = on_sigbus,

@@ -89,7 +89,11 @@ struct pmd_events {
 bool trace_start(void);
 struct pmd_events trace_stop(int fd);
 
-/* One access with SIGBUS caught: 0, or si_code of the signal. */
+/*
+ * One access with SIGBUS caught: 0, or si_code of the signal. After
+ * catch_sigbus() a SIGBUS that only warns of a failure elsewhere kills nobody.
+ */
+void catch_sigbus(void);
 int try_load(const volatile void *p);
 int try_store(volatile void *p, unsigned char val);
 

@@ -37,8 +37,10 @@ ktap_done=0
 
 # What a kernel prints when something went wrong that no test asked for.
 SPLAT='WARNING:|BUG:|KASAN:|Oops|UBSAN:|general protection|possible circular'
-SPLAT="$SPLAT|possible recursive|INFO: task .* blocked|rcu: INFO|panicked at"
-SPLAT="$SPLAT|page_table_check|Bad page state|refcount_t:|CFI failure"
+SPLAT="$SPLAT|possible recursive|lock inversion|suspicious RCU|unlock balance"
+SPLAT="$SPLAT|inconsistent lock|held lock freed|INFO: task .* blocked|detected stalls"
+SPLAT="$SPLAT|panicked at|page_table_check|Bad page|refcount_t:|CFI failure"
+SPLAT="$SPLAT|list_(add|del) corruption|ODEBUG:"
 
 skip()
 {
@@ -93,51 +95,57 @@ t()
 	test_cmds+=("$(printf '%q ' "$@")")
 }
 
-kmsg()
-{
-	echo "rdax-test: $*" >/dev/kmsg
-}
-
-# dmesg since the last kmsg "$1".
-dmesg_since()
-{
-	dmesg | tac | awk -v mark="rdax-test: $1" \
-		'{ print } index($0, mark) { exit }' | tac
-}
-
+# dmesg_has REGEX: in what the kernel said since the test began.
 dmesg_has()
 {
-	dmesg_since "$TEST_MARK" | grep -E -- "$1"
+	"$BIN/kmsg" "$TEST_MARK" | grep -E -- "$1"
+}
+
+# Prints a test's output as KTAP diagnostics. Builtins only: under emulation
+# each process costs more than a small test.
+show_log()
+{
+	local line
+
+	SKIP_REASON=
+	while IFS= read -r line || [ -n "$line" ]; do
+		echo "# $line"
+		[ "${line#SKIP: }" = "$line" ] || SKIP_REASON=${line#SKIP: }
+	done <"$TMP/log"
 }
 
 run_one()
 {
-	local rc log=$TMP/log
+	local rc line new
 
-	TEST_MARK="$$.$1"
-	kmsg "$TEST_MARK"
+	TEST_MARK="rdax-test: $$.$1"
+	echo "$TEST_MARK ${test_names[$1]}" >/dev/kmsg
 	(
 		set -eE
 		trap 'echo "line $LINENO: $BASH_COMMAND: status $?"' ERR
 		# Only the outermost shell cleans up.
 		trap - EXIT
 		eval "${test_cmds[$1]}"
-	) >"$log" 2>&1 </dev/null
+	) >"$TMP/log" 2>&1 </dev/null
 	rc=$?
-	if dmesg_since "$TEST_MARK" | grep -E "$SPLAT" >"$TMP/splat"; then
-		sed 's/^/splat: /' "$TMP/splat" >>"$log"
+	new=$("$BIN/kmsg" "$TEST_MARK")
+	if [[ $new =~ $SPLAT ]]; then
+		while IFS= read -r line; do
+			[[ $line =~ $SPLAT ]] && echo "kernel: $line"
+		done <<<"$new" >>"$TMP/log"
 		[ "$rc" -ne 0 ] && [ "$rc" -ne "$KSFT_SKIP" ] || rc=1
 	fi
+	show_log
 	# Some tools exit with 4 too: without a reason it is no skip.
-	SKIP_REASON=$(sed -n 's/^SKIP: //p' "$log" | tail -n 1)
 	[ "$rc" -ne "$KSFT_SKIP" ] || [ -n "$SKIP_REASON" ] || rc=1
-	sed 's/^/# /' "$log"
 	return "$rc"
 }
 
 run_tests()
 {
 	local i n=${#test_names[@]} rc failed=0 skipped=0 start
+
+	[ -x "$BIN/kmsg" ] || plan_skip "helpers are not built: run make"
 
 	trap finish EXIT
 	trap 'exit 1' INT TERM HUP
@@ -339,6 +347,31 @@ use_ns()
 	DISK=$(disk_of "$NS")
 	DEV=/dev/$DISK
 	[ -b "$DEV" ] || plan_skip "$NS is bound but has no disk"
+}
+
+# Start and end the program that holds a file: see dax_hold.c.
+hold()
+{
+	local answer
+
+	coproc HOLD { exec "$BIN/dax_hold" "$@"; }
+	HOLD_PID=$!
+	read -rt 120 -u "${HOLD[0]}" answer || fail "dax_hold $1 did not start"
+	eq "$answer" ready
+}
+
+# ask WORD: one request; the answer is in $ANSWER.
+ask()
+{
+	echo "$1" >&"${HOLD[1]}"
+	read -rt 120 -u "${HOLD[0]}" ANSWER || fail "dax_hold: no answer to $1"
+	echo "hold: $1: $ANSWER"
+}
+
+hold_end()
+{
+	echo quit >&"${HOLD[1]}"
+	wait "$HOLD_PID"
 }
 
 # dbg NAME: a counter of the driver under test.
