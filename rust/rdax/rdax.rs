@@ -31,6 +31,8 @@ pub mod nd;
 pub mod persist;
 pub mod stat;
 pub mod teardown;
+#[cfg(CONFIG_KUNIT = "y")]
+mod tests;
 
 module! {
     type: Rdax,

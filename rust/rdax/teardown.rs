@@ -74,7 +74,7 @@ impl ModulePin {
     /// `None` if the module is going already.
     fn get(module: &'static ThisModule) -> Option<Self> {
         // SAFETY: `module` is the caller's own, so it is there.
-        unsafe { bindings::try_module_get(module.as_ptr()) }.then_some(Self(module.as_ptr()))
+        unsafe { bindings::try_module_get(module.as_ptr()) }.then(|| Self(module.as_ptr()))
     }
 }
 

@@ -125,7 +125,7 @@ impl Bio {
         let mut start = 0;
         // SAFETY: by the type invariant.
         unsafe { bindings::rdax_helper_bio_start_acct(self.ptr.as_ptr(), &mut start) }
-            .then_some(Accounting {
+            .then(|| Accounting {
                 bio: self,
                 start,
                 _not_thread_safe: NotThreadSafe,

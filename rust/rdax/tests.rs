@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! KUnit tests of what needs a kernel but no device.
+
+use crate::{
+    badblocks::{
+        BadBlocks,
+        BadRange, //
+    },
+    block::Limits,
+    memremap::{
+        layout,
+        MemRegion,
+        PhysRange, //
+    },
+    stat::Counter, //
+};
+use kernel::{
+    prelude::*,
+    str::CString, //
+};
+
+#[kunit_tests(rdax)]
+mod suite {
+    use super::*;
+
+    fn bad(sector: u64, len: u64) -> BadRange {
+        BadRange { sector, len }
+    }
+
+    #[test]
+    fn badblocks_find_set_clear() -> Result {
+        let list = KBox::pin_init(BadBlocks::new(), GFP_KERNEL)?;
+        let list: &BadBlocks = &list;
+        assert!(list.is_empty());
+        list.set(bad(100, 8))?;
+        assert!(!list.is_empty());
+        assert_eq!(list.first_in(0, 100), None);
+        assert_eq!(list.first_in(96, 8), Some(bad(100, 8)));
+        // Clearing the middle splits the run.
+        list.clear(bad(102, 2))?;
+        assert_eq!(list.first_in(102, 2), None);
+        assert_eq!(list.first_in(102, 4), Some(bad(104, 4)));
+        list.clear(bad(0, 200))?;
+        assert!(list.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn badblocks_report_a_full_list() -> Result {
+        let list = KBox::pin_init(BadBlocks::new(), GFP_KERNEL)?;
+        let list: &BadBlocks = &list;
+        let full = (0..10_000).find(|i| list.set(bad(i * 2, 1)).is_err());
+        assert!(full.is_some());
+        Ok(())
+    }
+
+    #[test]
+    fn counters_add_up() {
+        let counter = Counter::new();
+        for i in 0..100 {
+            counter.add(i);
+        }
+        assert_eq!(counter.sum(), 4950);
+    }
+
+    #[test]
+    fn limits_refuse_odd_blocks() {
+        for size in [0, 256, 513, 8192] {
+            assert!(Limits::new().logical_block_size(size).is_err());
+        }
+        assert!(Limits::new().logical_block_size(4096).is_ok());
+    }
+
+    #[test]
+    fn regions_refuse_what_is_not_theirs() -> Result {
+        let request = |start, len| {
+            let name = CString::try_from_fmt(fmt!("rdax-kunit"))?;
+            MemRegion::request(PhysRange { start, len }, name)
+        };
+        assert!(request(0, 0).is_err());
+        assert!(request(u64::MAX - 4095, 8192).is_err());
+        // The first megabytes of a PC are RAM.
+        assert!(request(16 << 20, 4096).is_err());
+        // Far above all RAM nobody has a claim, and a claim excludes the next.
+        let far = 1 << 45;
+        let claim = request(far, 4096)?;
+        assert_eq!(claim.range().start, far);
+        assert!(request(far, 4096).is_err());
+        drop(claim);
+        request(far, 4096)?;
+        Ok(())
+    }
+
+    #[test]
+    fn layout_spans_ranges() {
+        let ranges = [
+            PhysRange {
+                start: 8 << 20,
+                len: 2 << 20,
+            },
+            PhysRange {
+                start: 2 << 20,
+                len: 4 << 20,
+            },
+        ];
+        assert_eq!(layout::total_pages(&ranges), 1536);
+        assert_eq!(layout::locate(&ranges, 511), Some((2048 + 511, 1)));
+        assert_eq!(layout::locate(&ranges, 512), Some((512, 1024)));
+        assert_eq!(layout::page_of(&ranges, 512), Some(512));
+        assert_eq!(layout::locate(&ranges, 1536), None);
+    }
+}
