@@ -1,0 +1,440 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Runs every test: those of the scripts, those on the host, and the selftests
+in VMs, as many as possible in one boot. `make test` calls it.
+
+  tests.list     a test a line: NAME BOOT TIMEOUT_SECONDS PROGRAM [ARGUMENT...]
+                 BOOT: a section of boots.conf; or "host", for a program that
+                 boots its own VMs with "$RDAX_VM [options] -- command"
+  boots.conf     [BOOT] with pmem=, append= (kernel parameters), mem=, cpus=,
+                 env= (NAME=VALUE...), no_modules=yes
+  expected-skips "test: subtest-glob  reason": any other skip fails the run
+
+T=name,glob* selects tests by name; T=list shows the names. Logs are in
+BUILD/test-logs/. The last line is "N passed, N failed[, N skipped]".
+"""
+
+import configparser
+import fnmatch
+import os
+import re
+import secrets
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import ktap
+
+TOP = Path(__file__).resolve().parent.parent
+SELFTESTS = TOP / "tools/testing/selftests/rdax"
+HOST_WORKSPACE = TOP / "tools/testing/host"
+BOOT_SECONDS = 300
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def step(text):
+    say(f"==> {text}")
+
+
+@dataclass
+class Test:
+    name: str
+    boot: str
+    timeout: int
+    command: list
+    output: list = field(default_factory=list)
+    reports: list = field(default_factory=list)
+
+
+class Tally:
+    def __init__(self, skips):
+        self.passed = self.failed = self.skipped = 0
+        self.expected_skips = skips
+        self.failures = []
+
+    def skip_expected(self, test, subtest):
+        return any(
+            name == test and fnmatch.fnmatchcase(subtest, pattern)
+            for name, pattern in self.expected_skips
+        )
+
+    def add(self, name, results, seconds, log=None):
+        """Counts a test's results and shows them in one line, failures in more."""
+        ok = [r for r in results if r.outcome == "ok"]
+        skipped, bad = [], []
+        for result in results:
+            if result.outcome == "not ok":
+                bad.append(f"{result.name}" + (f": {result.reason}" if result.reason else ""))
+            elif result.outcome == "skip":
+                if self.skip_expected(name, result.name):
+                    skipped.append(result)
+                else:
+                    bad.append(f"{result.name}: unexpected skip: {result.reason}")
+        self.passed += len(ok)
+        self.failed += len(bad)
+        self.skipped += len(skipped)
+        text = f"{len(ok)} passed"
+        if bad:
+            text += f", {len(bad)} failed"
+        if skipped:
+            text += f", {len(skipped)} skipped"
+        say(f"  {'FAIL' if bad else 'ok':<5}{name:<24}{text:<28}{seconds:7.1f} s")
+        for line in bad:
+            say(f"         not ok {line}")
+        if bad:
+            self.failures.append(name)
+            if log:
+                say(f"         log: {os.path.relpath(log, os.getcwd())}")
+
+
+def read_tests():
+    tests = []
+    for number, line in enumerate((SELFTESTS / "tests.list").read_text().splitlines(), 1):
+        words = shlex.split(line, comments=True)
+        if not words:
+            continue
+        if len(words) < 4 or not words[2].isdigit():
+            sys.exit(f"tests.list:{number}: NAME BOOT TIMEOUT PROGRAM [ARGUMENT...]")
+        tests.append(Test(words[0], words[1], int(words[2]), words[3:]))
+    names = [test.name for test in tests]
+    for name in names:
+        if names.count(name) > 1:
+            sys.exit(f"tests.list: two tests are called '{name}'")
+    return tests
+
+
+def read_skips():
+    path = SELFTESTS / "expected-skips"
+    skips = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        match = re.match(r"([^#:\s]+):\s*(\S+)\s+\S", line)
+        if match:
+            skips.append((match[1], match[2]))
+    return skips
+
+
+def selected(name):
+    wanted = os.environ.get("T", "").strip()
+    if not wanted:
+        return True
+    for word in wanted.split(","):
+        word = word.strip()
+        if word and (fnmatch.fnmatchcase(name, word) or word in name):
+            return True
+    return False
+
+
+def run_unit_tests(tally):
+    import unittest
+
+    started = time.monotonic()
+    suite = unittest.TestLoader().discover(str(TOP / "scripts/tests"))
+    with open(os.devnull, "w") as quiet:
+        result = unittest.TextTestRunner(stream=quiet).run(suite)
+    results = [ktap.Result("unit", "ok")] * (
+        result.testsRun - len(result.failures) - len(result.errors)
+    )
+    for case, trace in result.failures + result.errors:
+        results.append(ktap.Result(str(case), "not ok", trace.strip().splitlines()[-1]))
+    if not result.testsRun:
+        results.append(ktap.Result("discovery", "not ok", "no tests"))
+    tally.add("scripts", results, time.monotonic() - started)
+
+
+def cargo_results(text, status):
+    """The counts of each "test result:" line of cargo test."""
+    results = []
+    for match in re.finditer(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", text, re.M):
+        results += [ktap.Result("host", "ok")] * int(match[1])
+        results += [ktap.Result("ignored", "skip", "ignored")] * int(match[3])
+    for match in re.finditer(r"^test (.+?) \.\.\. FAILED$", text, re.M):
+        results.append(ktap.Result(match[1], "not ok"))
+    if status and not any(r.outcome == "not ok" for r in results):
+        results.append(ktap.Result("cargo", "not ok", f"cargo test ended with status {status}"))
+    if not results:
+        results.append(ktap.Result("cargo", "not ok", "no tests ran"))
+    return results
+
+
+def run_host_tests(tally, environment, logs):
+    started = time.monotonic()
+    log = logs / "host.log"
+    with open(log, "w") as out:
+        status = subprocess.run(
+            ["cargo", "test", "--workspace", "--no-fail-fast"],
+            cwd=HOST_WORKSPACE,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        ).returncode
+    results = cargo_results(log.read_text(errors="replace"), status)
+    tally.add("host", results, time.monotonic() - started, log)
+
+
+class Runner:
+    def __init__(self, tally, flavour, kdir, build):
+        self.tally, self.flavour, self.kdir, self.build = tally, flavour, kdir, build
+        self.logs = build / "test-logs"
+        self.selftests = build / "selftests"
+        self.boots = configparser.ConfigParser(interpolation=None, strict=True)
+        self.boots.read(SELFTESTS / "boots.conf")
+
+    def vm_command(self, log, *options):
+        return [
+            str(TOP / "scripts/vm.py"),
+            *("--flavour", self.flavour, "--kdir", str(self.kdir), "--build", str(self.build)),
+            *("--env", f"RDAX_SELFTESTS={self.selftests}", "--log", str(log)),
+            *options,
+        ]
+
+    def boot_options(self, boot):
+        if boot not in self.boots:
+            return None
+        section = self.boots[boot]
+        options = []
+        for key in section:
+            value = section[key]
+            if key == "no_modules":
+                options += ["--no-modules"] if section.getboolean(key) else []
+            elif key == "env":
+                for assignment in shlex.split(value):
+                    options += ["--env", assignment]
+            elif key in ("pmem", "append", "mem", "cpus"):
+                options += [f"--{key}={value}"]
+            else:
+                sys.exit(f"boots.conf: [{boot}]: unknown key '{key}'")
+        return options
+
+    def finish(self, test, status, seconds):
+        log = self.logs / f"{test.name}.log"
+        text = "".join(test.output)
+        results = ktap.parse(text, status)
+        results += [ktap.Result("kernel log", "not ok", line) for line in test.reports]
+        log.write_text(text + "".join(f"kernel log: {line}\n" for line in test.reports))
+        self.tally.add(test.name, results, seconds, log)
+
+    def run_group(self, boot, tests):
+        options = self.boot_options(boot)
+        if options is None:
+            for test in tests:
+                failure = ktap.Result("boot", "not ok", f"no [{boot}] in boots.conf")
+                self.tally.add(test.name, [failure], 0)
+            return
+        attempt = 0
+        while tests:
+            attempt += 1
+            tests = self.run_boot(boot, options, tests, attempt)
+
+    def run_boot(self, boot, options, tests, attempt):
+        """Runs tests in one VM; returns those that are left when it died."""
+        token = f"@@rdax-{secrets.token_hex(8)}"
+        name = boot if attempt == 1 else f"{boot}-{attempt}"
+        listing = self.logs / f"boot-{name}.list"
+        listing.write_text("".join(f"{t.name} {t.timeout} {shlex.join(t.command)}\n" for t in tests))
+        console = self.logs / f"boot-{name}.console"
+        errors = self.logs / f"boot-{name}.stderr"
+        command = shlex.join(["bash", str(TOP / "scripts/guest-tests.sh"), str(listing), token])
+        step(f"Booting '{boot}' for {len(tests)} tests: {' '.join(options) or 'default devices'}")
+        started = time.monotonic()
+        left = list(tests)
+        current, current_started, before = None, 0.0, self.tally.failed
+        with open(errors, "w") as stderr:
+            vm = subprocess.Popen(
+                self.vm_command(
+                    console,
+                    *options,
+                    f"--timeout={BOOT_SECONDS + sum(t.timeout + 60 for t in tests)}",
+                    *("--exec", command),
+                ),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+            )
+            try:
+                for raw in vm.stdout:
+                    line = raw.decode(errors="replace")
+                    at = line.find(token)
+                    if at < 0:
+                        if current:
+                            current.output.append(line)
+                        continue
+                    if at and current:
+                        # The test's last line had no end.
+                        current.output.append(line[:at] + "\n")
+                    words = line[at:].split(maxsplit=3)
+                    event = words[1] if len(words) > 1 else ""
+                    if event == "ready":
+                        say(f"    booted in {time.monotonic() - started:.0f} s")
+                    elif event == "begin":
+                        current = left.pop(0)
+                        current_started = time.monotonic()
+                    elif event == "report" and current:
+                        current.reports.append(words[3].rstrip("\n"))
+                    elif event == "end" and current:
+                        status, *times = words[3].split()
+                        self.finish(current, self.status(current, status), float(times[1]) - float(times[0]))
+                        current = None
+                vm.wait()
+            finally:
+                if vm.poll() is None:
+                    vm.terminate()
+                    vm.wait()
+        if current:
+            why = errors.read_text(errors="replace")
+            current.output.append(why)
+            self.finish(
+                current,
+                f"the guest died (console: {os.path.relpath(console)})",
+                time.monotonic() - current_started,
+            )
+        elif len(left) == len(tests):
+            for test in left:
+                test.output = [errors.read_text(errors="replace")]
+                self.finish(test, f"no boot (console: {os.path.relpath(console)})", 0)
+            return []
+        if vm.returncode and self.tally.failed == before:
+            lines = errors.read_text(errors="replace").strip().splitlines() or ["no message"]
+            reports = [line for line in lines if line.startswith("kernel log:")] or lines[-1:]
+            failures = [ktap.Result("boot", "not ok", line) for line in reports]
+            self.tally.add(f"boot-{name}", failures, time.monotonic() - started, console)
+        return left
+
+    @staticmethod
+    def status(test, text):
+        if text == "hung":
+            return f"still running 30 s after its {test.timeout} s were over, unkillable"
+        if text in ("124", "137"):
+            return f"no end after {test.timeout} s"
+        return int(text)
+
+    def run_on_host(self, test, environment):
+        share = self.build / "test-tmp"
+        shutil.rmtree(share, ignore_errors=True)
+        share.mkdir()
+        vm = self.vm_command(self.logs / f"{test.name}.console")
+        environment = dict(
+            environment,
+            RDAX_VM=shlex.join(vm),
+            RDAX_SHARE=str(share),
+            RDAX_SELFTESTS=str(self.selftests),
+            RDAX_BUILD=str(self.build),
+            RDAX_TOP=str(TOP),
+        )
+        step(f"Running '{test.name}' on the host")
+        program = SELFTESTS / test.command[0]
+        if not program.exists():
+            program = self.selftests / test.command[0]
+        started = time.monotonic()
+        process = subprocess.Popen(
+            [str(program), *test.command[1:]],
+            cwd=SELFTESTS,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            output, _ = process.communicate(timeout=test.timeout)
+            status = process.returncode
+        except subprocess.TimeoutExpired:
+            # vm.py takes its QEMU along.
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                output, _ = process.communicate(timeout=10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                output, _ = process.communicate()
+            status = f"no end after {test.timeout} s"
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            shutil.rmtree(share, ignore_errors=True)
+        test.output = [output.decode(errors="replace")]
+        self.finish(test, status, time.monotonic() - started)
+
+
+def shell_settings(command):
+    """Runs a script that prints shell assignments; returns them."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        say("0 passed, 1 failed")
+        sys.exit(1)
+    settings = {}
+    for word in shlex.split(done.stdout):
+        name, equals, value = word.partition("=")
+        if equals:
+            settings[name] = value
+    return settings
+
+
+def main():
+    flavour = os.environ.get("FLAVOUR") or "debug"
+    tests = read_tests() if (SELFTESTS / "tests.list").exists() else []
+    if os.environ.get("T") == "list":
+        for test in tests:
+            say(f"{test.name:<24}{test.boot:<12}{shlex.join(test.command)}")
+        return 0
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda n, _frame: sys.exit(128 + n))
+    tally = Tally(read_skips())
+    environment = dict(os.environ)
+    # Not for the makes and VMs below.
+    for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "T"):
+        environment.pop(name, None)
+    tests = [test for test in tests if selected(test.name)]
+    toolchain = shell_settings([TOP / "scripts/toolchain.sh"])
+    environment.update(toolchain)
+    if selected("scripts"):
+        step("Testing the scripts")
+        run_unit_tests(tally)
+    settings = None
+    if tests or not os.environ.get("T"):
+        step(f"Building the modules ({flavour})")
+        settings = shell_settings([TOP / "scripts/build-modules.sh", flavour])
+        build = Path(settings["RDAX_BUILD"])
+    else:
+        build = TOP / "build" / flavour
+    logs = build / "test-logs"
+    shutil.rmtree(logs, ignore_errors=True)
+    logs.mkdir(parents=True)
+    if (HOST_WORKSPACE / "Cargo.toml").exists() and selected("host"):
+        step("Testing on the host (cargo test)")
+        run_host_tests(tally, environment, logs)
+    if tests:
+        runner = Runner(tally, flavour, Path(settings["KDIR"]), build)
+        command = ["make", "-s", "-C", SELFTESTS, f"OUTPUT={runner.selftests}"]
+        step("Building the selftests")
+        if subprocess.run(command, env=environment).returncode:
+            tally.add("selftests", [ktap.Result("build", "not ok")], 0)
+            tests = []
+        groups = list(dict.fromkeys(test.boot for test in tests))
+        for boot in groups:
+            members = [test for test in tests if test.boot == boot]
+            if boot == "host":
+                for test in members:
+                    runner.run_on_host(test, environment)
+            else:
+                runner.run_group(boot, members)
+    if not tally.passed and not tally.failed:
+        tally.add("selection", [ktap.Result("T", "not ok", "no such test; T=list shows them")], 0)
+    if tally.failures:
+        say(f"Failed: {' '.join(tally.failures)}")
+    say(
+        f"{tally.passed} passed, {tally.failed} failed"
+        + (f", {tally.skipped} skipped" if tally.skipped else "")
+    )
+    return 1 if tally.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
