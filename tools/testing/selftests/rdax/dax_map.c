@@ -11,6 +11,10 @@
 
 #include "dax_test.h"
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE	23
+#endif
+
 #define RW	(PROT_READ | PROT_WRITE)
 
 static void cmd_sync_ok(char **argv)
@@ -276,10 +280,17 @@ static void cmd_populate(char **argv)
 
 	p = map_at(fd, size, RW, MAP_SHARED | MAP_POPULATE, 0, PAGE);
 	must(p != MAP_FAILED);
+	/* A shared mapping is populated for reading only. */
+	before = fault_count();
+	verify_zero(p, size);
+	if (fault_count() - before > 12)
+		fail("%lu faults after MAP_POPULATE", fault_count() - before);
+	must(!madvise(p, size, MADV_POPULATE_WRITE));
 	before = fault_count();
 	fill(p, size, 25, 0);
 	if (fault_count() - before > 12)
-		fail("%lu faults after MAP_POPULATE", fault_count() - before);
+		fail("%lu faults after MADV_POPULATE_WRITE",
+		     fault_count() - before);
 	must(!munmap(p, size));
 	p = map_pmd(fd, size, RW);
 	must(p != MAP_FAILED);

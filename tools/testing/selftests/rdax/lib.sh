@@ -211,7 +211,7 @@ finish()
 
 need_root()
 {
-	[ "$(id -u)" = 0 ] || plan_skip "needs root"
+	[ "$EUID" = 0 ] || plan_skip "needs root"
 	[ -d "$ND/devices" ] || plan_skip "no libnvdimm in this kernel"
 }
 
@@ -223,63 +223,55 @@ plan_skip()
 	exit "$KSFT_SKIP"
 }
 
-provider_of()
-{
-	cat "$(realpath "$ND/devices/$1")/../../provider"
-}
-
 region_of()
 {
-	realpath "$ND/devices/$1/.."
+	echo "$ND/devices/$1/.."
 }
 
-# Ends of the region are on 2 MiB: only such a namespace can have struct pages.
-aligned_ns()
+# Kind and address of each namespace that has a size; the seeds have none.
+# With builtins only, for every test script starts with this.
+declare -A ns_kind ns_start
+scan_ns()
 {
-	local r start size
-
-	r=$(region_of "$1")
-	start=$(cat "$r/resource")
-	size=$(cat "$r/size")
-	[ $((start % (2 * MiB))) -eq 0 ] && [ $((size % (2 * MiB))) -eq 0 ]
-}
-
-# Namespaces with a size, in order of address; the seeds have none.
-all_ns()
-{
-	local d
+	local d ns kind provider start size
 
 	for d in "$ND"/devices/namespace*; do
-		[ -e "$d/size" ] || continue
-		[ "$(cat "$d/size")" != 0 ] || continue
-		echo "$(($(cat "$(region_of "${d##*/}")/resource"))) ${d##*/}"
-	done | sort -n | cut -d' ' -f2
-}
-
-# ns_list KIND: memmap, nvdimm, virtio or misaligned.
-ns_list()
-{
-	local ns want
-
-	case $1 in
-	memmap|misaligned) want=e820 ;;
-	nvdimm) want=ACPI.NFIT ;;
-	virtio) want=virtio-pmem ;;
-	esac
-	for ns in $(all_ns); do
-		[ "$(provider_of "$ns")" = "$want" ] || continue
-		if [ "$1" = misaligned ]; then
-			aligned_ns "$ns" || echo "$ns"
-		else
-			! aligned_ns "$ns" || echo "$ns"
-		fi
+		ns=${d##*/}
+		read -r size 2>/dev/null <"$d/../size" || continue
+		read -r start <"$d/../resource"
+		read -r provider <"$d/../../provider"
+		read -r size <"$d/size"
+		[ "$size" != 0 ] || continue
+		case $provider in
+		e820) kind=memmap ;;
+		ACPI.NFIT) kind=nvdimm ;;
+		virtio-pmem) kind=virtio ;;
+		*) kind=other ;;
+		esac
+		# Not on 2 MiB at both ends: that cannot have struct pages.
+		read -r size <"$d/../size"
+		[ $(((start | size) % (2 * MiB))) -eq 0 ] || kind=misaligned
+		ns_kind[$ns]=$kind
+		ns_start[$ns]=$((start))
 	done
 }
 
-# ns_of KIND [INDEX]
+# ns_of KIND [INDEX]: memmap, nvdimm, virtio or misaligned, by address.
 ns_of()
 {
-	ns_list "$1" | sed -n "$((${2:-0} + 1))p"
+	local ns other below index=${2:-0}
+
+	[ ${#ns_kind[@]} -gt 0 ] || scan_ns
+	for ns in "${!ns_kind[@]}"; do
+		[ "${ns_kind[$ns]}" = "$1" ] || continue
+		below=0
+		for other in "${!ns_kind[@]}"; do
+			[ "${ns_kind[$other]}" != "$1" ] ||
+				[ "${ns_start[$other]}" -ge "${ns_start[$ns]}" ] ||
+				below=$((below + 1))
+		done
+		[ "$below" != "$index" ] || echo "$ns"
+	done
 }
 
 driver_of()
@@ -323,7 +315,8 @@ remember_bindings()
 {
 	local ns
 
-	for ns in $(all_ns); do
+	[ ${#ns_kind[@]} -gt 0 ] || scan_ns
+	for ns in "${!ns_kind[@]}"; do
 		boot_driver[$ns]=$(driver_of "$ns")
 	done
 }

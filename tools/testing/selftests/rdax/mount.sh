@@ -23,16 +23,15 @@ queue_limits()
 
 capacity()
 {
-	local region
-	region=$(region_of "$NS")
+	local number=${NS#namespace}
 
-	eq "$(blockdev --getsize64 "$DEV")" "$(cat "$region/size")" capacity
+	eq "$(blockdev --getsize64 "$DEV")" "$(<"$(region_of "$NS")/size")"
 	# The disk belongs to the namespace and takes its number.
 	eq "$(realpath "/sys/block/$DISK/device")" \
 	   "$(realpath "$ND/devices/$NS")" device
 	case $DRIVER in
-	rdax_pmem) eq "$DISK" "rpmem${region##*region}" name ;;
-	nd_pmem) eq "$DISK" "pmem${region##*region}" name ;;
+	rdax_pmem) eq "$DISK" "rpmem${number%.*}" name ;;
+	nd_pmem) eq "$DISK" "pmem${number%.*}" name ;;
 	esac
 	[ -e "/sys/block/$DISK/badblocks" ]
 }

@@ -27,7 +27,7 @@ fio_mmap()
 {
 	fio --name=mmap --filename="$MNT/fio" --ioengine=mmap --size=4M \
 		--rw=randwrite --bsrange=512-32k --verify=crc32c \
-		--verify_fatal=1 --fallocate=posix --randseed=7 --thread \
+		--verify_fatal=1 --verify_state_save=0 --fallocate=posix --randseed=7 --thread \
 		--output-format=terse --output="$TMP/fio"
 	rm "$MNT/fio"
 }

@@ -54,7 +54,7 @@ parallel_flush()
 	fio --name=flush --filename="$DEV" --ioengine=psync --direct=1 \
 		--size=2M --offset_increment=4M --rw=randwrite --bs=4k \
 		--fsync=1 --numjobs=4 --thread --loops=2 --verify=crc32c \
-		--verify_fatal=1 --output-format=terse --output="$TMP/fio"
+		--verify_fatal=1 --verify_state_save=0 --output-format=terse --output="$TMP/fio"
 }
 
 t "raw: sectors, FUA, flush" raw
