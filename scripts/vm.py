@@ -144,6 +144,11 @@ def kernel_release(kdir):
         raise SetupError(f"{kdir} is not a built kernel tree") from None
 
 
+def copy_ours(build, target):
+    for module in sorted(build.glob("*.ko")):
+        shutil.copy(module, target / module.name)
+
+
 def stage_modules(kdir, build, target, with_ours):
     """A /lib/modules/RELEASE of the kernel's modules (links) and ours (copies,
     so that a build during the run does not change them)."""
@@ -161,8 +166,10 @@ def stage_modules(kdir, build, target, with_ours):
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(kdir / relative)
     if with_ours:
-        for module in sorted(build.glob("*.ko")):
-            shutil.copy(module, root / "updates" / module.name)
+        # build-modules.sh holds this lock while it replaces them.
+        with open(build / ".lock", "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            copy_ours(build, root / "updates")
     command = ["depmod", "-b", target, release]
     if (kdir / "System.map").exists():
         command[1:1] = ["-e", "-F", kdir / "System.map"]
@@ -546,7 +553,7 @@ def parse_arguments():
     if sum((bool(options.exec), bool(options.command), options.interactive)) != 1:
         parser.error("give one of: a command, --exec, --interactive")
     if not options.pmem:
-        options.pmem = [env("PMEM", DEFAULT_PMEM)]
+        options.pmem = [env("PMEM") or DEFAULT_PMEM]
     if not options.build:
         options.build = TOP / "build" / options.flavour
     return options
