@@ -63,7 +63,10 @@ impl Operations for Pmem {
     fn recovery_write(&self, write: RecoveryWrite<'_>) -> usize {
         let (offset, len) = (write.offset(), write.len() as u64);
         let map = MapOwner::page_map(self);
-        if !self.is_bad(offset / PAGE_SIZE * PAGE_SIZE, len.next_multiple_of(PAGE_SIZE)) {
+        if !self.is_bad(
+            offset / PAGE_SIZE * PAGE_SIZE,
+            len.next_multiple_of(PAGE_SIZE),
+        ) {
             return write.copy_to(map, offset);
         }
         // A page is whole again only if all of it is written.

@@ -43,7 +43,9 @@ pub(crate) fn create(root: &Dir, disk: &CStr, pmem: Arc<Pmem>) -> Result<Pin<KBo
 }
 
 fn counter<'data>(dir: &ScopedDir<'data, '_>, name: &CStr, counter: &'data Counter) {
-    dir.read_callback_file(name, counter, &|counter, f| writeln!(f, "{}", counter.sum()));
+    dir.read_callback_file(name, counter, &|counter, f| {
+        writeln!(f, "{}", counter.sum())
+    });
 }
 
 fn inject(pmem: &Arc<Pmem>, reader: &mut UserSliceReader) -> Result {

@@ -6,8 +6,8 @@ use crate::geometry;
 use kernel::{
     prelude::*,
     sync::atomic::{
-        Atomic,
         Acquire,
+        Atomic,
         Release, //
     }, //
 };

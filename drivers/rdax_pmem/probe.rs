@@ -100,7 +100,10 @@ impl Driver for PmemDriver {
             return;
         };
         let bound = module_parameters::drain_ms.value();
-        if slot.drop_within(device, bound, this_module::<crate::LocalModule>()).is_err() {
+        if slot
+            .drop_within(device, bound, this_module::<crate::LocalModule>())
+            .is_err()
+        {
             pmem.set_gone();
             pmem.page_map().unmap_files();
             dev_warn!(
@@ -173,13 +176,9 @@ impl PmemDriver {
             },
             GFP_KERNEL,
         )?;
-        device.debugfs = Some(debugfs::create(
-            &self.debugfs,
-            &name,
-            device.pmem.clone(),
-        )?);
+        device.debugfs = Some(debugfs::create(&self.debugfs, &name, device.pmem.clone())?);
         // Last: from here on the disk can be used.
-        let disk = disk.add(namespace.device())?;
+        let disk = disk.add_disk(namespace.device())?;
         Region::apply_read_only(&disk);
         device.disk = Some(disk);
         Ok(device)

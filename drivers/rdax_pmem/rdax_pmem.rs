@@ -5,11 +5,11 @@
 //! Each namespace becomes `/dev/rpmemN`, a disk whose pages filesystems map into user space. The
 //! parts, in the order in which they are set up and, backwards, torn down:
 //!
-//! - [`probe`]: checks the namespace, claims it, puts the parts together.
-//! - [`pmem`]: what all parts share: the page map, bad blocks, statistics.
-//! - [`dax`]: DAX operations and memory failures.
-//! - [`disk`]: bios.
-//! - [`debugfs`]: statistics and error injection.
+//! - `probe`: checks the namespace, claims it, puts the parts together.
+//! - `pmem`: what all parts share: the page map, bad blocks, statistics.
+//! - `dax`: DAX operations and memory failures.
+//! - `disk`: bios.
+//! - `debugfs`: statistics and error injection.
 //!
 //! See `Documentation/rdax_pmem.rst` for the user's side.
 //!

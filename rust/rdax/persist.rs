@@ -98,13 +98,7 @@ impl PageMap {
         let dst = self.addr(offset, len)?;
         // SAFETY: `addr` checked that `data.len()` bytes are mapped at `dst`. They are no Rust
         // object; `memcpy()` of the kernel copes with concurrent stores from user space.
-        unsafe {
-            bindings::memcpy(
-                dst.as_ptr().cast(),
-                data.as_ptr().cast(),
-                data.len(),
-            )
-        };
+        unsafe { bindings::memcpy(dst.as_ptr().cast(), data.as_ptr().cast(), data.len()) };
         Ok(Stored::new(Dirty { offset, len }))
     }
 

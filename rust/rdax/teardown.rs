@@ -48,9 +48,8 @@ pub(crate) struct Workqueue(QueuePtr);
 impl Workqueue {
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: a plain allocation.
-        let queue = unsafe {
-            bindings::rdax_helper_alloc_workqueue(c"rdax_teardown".as_char_ptr())
-        };
+        let queue =
+            unsafe { bindings::rdax_helper_alloc_workqueue(c"rdax_teardown".as_char_ptr()) };
         let queue = QueuePtr(NonNull::new(queue).ok_or(ENOMEM)?);
         QUEUE.populate(queue);
         Ok(Self(queue))

@@ -125,7 +125,7 @@ impl kernel::Module for Minimal {
         let mut disk = BioDisk::new(c"rdax_minimal0", limits, sectors, -1, ram)?;
         disk.attach_dax(&dax)?;
         Ok(Self {
-            _disk: disk.add(parent.as_ref().as_ref())?,
+            _disk: disk.add_disk(parent.as_ref().as_ref())?,
             _dax: dax,
             _parent: parent,
         })

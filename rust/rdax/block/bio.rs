@@ -124,12 +124,13 @@ impl Bio {
     pub fn account(&self) -> Option<Accounting<'_>> {
         let mut start = 0;
         // SAFETY: by the type invariant.
-        unsafe { bindings::rdax_helper_bio_start_acct(self.ptr.as_ptr(), &mut start) }
-            .then(|| Accounting {
+        unsafe { bindings::rdax_helper_bio_start_acct(self.ptr.as_ptr(), &mut start) }.then(|| {
+            Accounting {
                 bio: self,
                 start,
                 _not_thread_safe: NotThreadSafe,
-            })
+            }
+        })
     }
 
     /// Completes the bio.
@@ -213,11 +214,7 @@ impl<'a> Iterator for Segments<'a> {
         // SAFETY: the bio is valid, and `iter` began as its own and only moves by what it said.
         unsafe {
             bindings::rdax_helper_bio_segment(self.bio.ptr.as_ptr(), &self.iter, &mut bv);
-            bindings::rdax_helper_bio_advance(
-                self.bio.ptr.as_ptr(),
-                &mut self.iter,
-                bv.bv_len,
-            );
+            bindings::rdax_helper_bio_advance(self.bio.ptr.as_ptr(), &mut self.iter, bv.bv_len);
         }
         // INVARIANT: `bio_iter_iovec()` yields pieces of single pages.
         Some(Segment {

@@ -3,7 +3,7 @@
 //! Disks that are handed bios, not requests.
 //!
 //! A disk is [`Allocated`] first: its DAX device and its list of bad sectors are attached before
-//! anybody can open it. [`BioDisk::add`] makes it [`Live`].
+//! anybody can open it. [`BioDisk::add_disk`] makes it [`Live`].
 //!
 //! C source: [`block/genhd.c`](srctree/block/genhd.c)
 
@@ -98,13 +98,7 @@ impl<T: Operations> BioDisk<T, Allocated> {
     /// Allocates a disk of `sectors` sectors on NUMA node `node` (negative: any).
     ///
     /// `EINVAL` if the name does not fit (31 bytes) or the limits contradict each other.
-    pub fn new(
-        name: &CStr,
-        limits: Limits,
-        sectors: u64,
-        node: i32,
-        data: Arc<T>,
-    ) -> Result<Self> {
+    pub fn new(name: &CStr, limits: Limits, sectors: u64, node: i32, data: Arc<T>) -> Result<Self> {
         let mut limits = limits.to_raw();
         // SAFETY: `limits` is valid; the lock class is static.
         let raw = from_err_ptr(unsafe {
@@ -154,9 +148,11 @@ impl<T: Operations> BioDisk<T, Allocated> {
     /// Adds the disk below `parent`: from here on it can be opened, and is scanned for partitions.
     ///
     /// On error everything is undone.
-    pub fn add(self, parent: &device::Device<device::Bound>) -> Result<BioDisk<T, Live>> {
+    pub fn add_disk(self, parent: &device::Device<device::Bound>) -> Result<BioDisk<T, Live>> {
         // CAST: `Device` is a transparent wrapper of `struct device`.
-        let parent = core::ptr::from_ref(parent).cast_mut().cast::<bindings::device>();
+        let parent = core::ptr::from_ref(parent)
+            .cast_mut()
+            .cast::<bindings::device>();
         // SAFETY: all of the disk is set up; `parent` is valid, and the disk holds a reference.
         to_result(unsafe {
             bindings::device_add_disk(parent, self.disk.as_ptr(), core::ptr::null_mut())
@@ -217,9 +213,8 @@ struct AttrHandle(NonNull<bindings::kernfs_node>);
 impl AttrHandle {
     fn of(disk: NonNull<bindings::gendisk>, name: &CStr) -> Option<Self> {
         // SAFETY: the disk has been added, so its device has a directory.
-        let node = unsafe {
-            bindings::rdax_helper_disk_attr_get(disk.as_ptr(), name.as_char_ptr())
-        };
+        let node =
+            unsafe { bindings::rdax_helper_disk_attr_get(disk.as_ptr(), name.as_char_ptr()) };
         NonNull::new(node).map(Self)
     }
 

@@ -133,9 +133,8 @@ impl<T: Operations> Device<T> {
     pub fn new(ops: Arc<T>) -> Result<Self> {
         let private = Arc::as_ptr(&ops).cast_mut().cast();
         // SAFETY: the table is static; `private` stays valid until `kill_dax()` in `Drop`.
-        let dev = from_err_ptr(unsafe {
-            bindings::alloc_dax(private, &OperationsVTable::<T>::VTABLE)
-        })?;
+        let dev =
+            from_err_ptr(unsafe { bindings::alloc_dax(private, &OperationsVTable::<T>::VTABLE) })?;
         // INVARIANT: `alloc_dax()` returned a reference.
         Ok(Self {
             dev: NonNull::new(dev).ok_or(ENOMEM)?,

@@ -51,11 +51,7 @@ impl PageMap {
         let src = self.addr(offset, out.len() as u64)?;
         // SAFETY: `addr` checked that `out.len()` bytes are mapped at `src`.
         to_result(unsafe {
-            bindings::rdax_helper_copy_mc(
-                out.as_mut_ptr().cast(),
-                src.as_ptr().cast(),
-                out.len(),
-            )
+            bindings::rdax_helper_copy_mc(out.as_mut_ptr().cast(), src.as_ptr().cast(), out.len())
         })
     }
 
@@ -120,9 +116,7 @@ impl PageMap {
             return 0;
         };
         // SAFETY: `addr` checked the destination; `iter` is a valid source.
-        unsafe {
-            bindings::_copy_from_iter_flushcache(dst.as_ptr().cast(), len, iter.as_raw())
-        }
+        unsafe { bindings::_copy_from_iter_flushcache(dst.as_ptr().cast(), len, iter.as_raw()) }
     }
 
     /// Writes the CPU cache lines of `len` bytes at byte `offset` back to memory.

@@ -56,8 +56,7 @@ impl DaxInode {
     fn detach(&self) -> Option<u64> {
         let mut busy = 0;
         // SAFETY: we hold a reference on the inode.
-        let err =
-            unsafe { bindings::rdax_helper_dax_detach_inode(self.0.as_ptr(), &mut busy) };
+        let err = unsafe { bindings::rdax_helper_dax_detach_inode(self.0.as_ptr(), &mut busy) };
         (err != 0).then_some(busy)
     }
 }

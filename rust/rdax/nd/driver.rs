@@ -94,8 +94,8 @@ unsafe impl<T: Driver> driver::RegistrationOps for Adapter<T> {
         let reg = unsafe { &mut *reg.get() };
         reg.driver = Some(instance);
         reg.raw.drv.name = name.as_char_ptr();
-        reg.raw.type_ = bindings::RDAX_ND_DRIVER_NAMESPACE_IO
-            | bindings::RDAX_ND_DRIVER_NAMESPACE_PMEM;
+        reg.raw.type_ =
+            bindings::RDAX_ND_DRIVER_NAMESPACE_IO | bindings::RDAX_ND_DRIVER_NAMESPACE_PMEM;
         reg.raw.probe = Some(Self::probe_callback);
         reg.raw.remove = Some(Self::remove_callback);
         reg.raw.shutdown = Some(Self::shutdown_callback);

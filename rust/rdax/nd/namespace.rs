@@ -92,11 +92,7 @@ impl Namespace {
         let mut range = PhysRange { start: 0, len: 0 };
         // SAFETY: by the type invariant; both kinds begin with a `struct nd_namespace_io`.
         unsafe {
-            bindings::rdax_helper_nd_namespace_range(
-                self.dev,
-                &mut range.start,
-                &mut range.len,
-            )
+            bindings::rdax_helper_nd_namespace_range(self.dev, &mut range.start, &mut range.len)
         };
         range
     }
@@ -148,7 +144,10 @@ impl Namespace {
         // SAFETY: by the type invariant; what it allocates is also freed if probe fails.
         to_result(unsafe { bindings::rdax_helper_nd_raw_enable(self.dev, len) })?;
         // INVARIANT: enabled just now.
-        Ok(RawAccess { namespace: self, len })
+        Ok(RawAccess {
+            namespace: self,
+            len,
+        })
     }
 }
 

@@ -71,9 +71,7 @@ impl Region {
     /// [`synchronous`](Self::is_sync).
     pub fn flush(&self) -> Result {
         // SAFETY: by the type invariant.
-        to_result(unsafe {
-            bindings::rdax_helper_nd_flush(self.as_raw(), core::ptr::null_mut())
-        })
+        to_result(unsafe { bindings::rdax_helper_nd_flush(self.as_raw(), core::ptr::null_mut()) })
     }
 
     /// As [`Self::flush`], for a bio: the region may complete it later instead of waiting.

@@ -80,7 +80,16 @@ proptest! {
 
 #[test]
 fn malformed_ranges() {
-    for text in ["", "1", "1 0", "1 2 3", "-1 2", "0x10 1", "1 99999999999999999999", "a b"] {
+    for text in [
+        "",
+        "1",
+        "1 0",
+        "1 2 3",
+        "-1 2",
+        "0x10 1",
+        "1 99999999999999999999",
+        "a b",
+    ] {
         assert_eq!(parse_range(text), None, "{text:?}");
     }
 }

@@ -14,24 +14,28 @@ use proptest::prelude::*;
 
 /// Disjoint ranges with gaps between them, not in the order of their addresses.
 fn ranges() -> impl Strategy<Value = Vec<PhysRange>> {
-    (prop::collection::vec((1u64..40, 0u64..9), 1..6), any::<bool>()).prop_map(|(parts, reverse)| {
-        let mut next = 100;
-        let mut ranges: Vec<_> = parts
-            .into_iter()
-            .map(|(pages, gap)| {
-                let start = next + gap;
-                next = start + pages;
-                PhysRange {
-                    start: start * PAGE_SIZE,
-                    len: pages * PAGE_SIZE,
-                }
-            })
-            .collect();
-        if reverse {
-            ranges.reverse();
-        }
-        ranges
-    })
+    (
+        prop::collection::vec((1u64..40, 0u64..9), 1..6),
+        any::<bool>(),
+    )
+        .prop_map(|(parts, reverse)| {
+            let mut next = 100;
+            let mut ranges: Vec<_> = parts
+                .into_iter()
+                .map(|(pages, gap)| {
+                    let start = next + gap;
+                    next = start + pages;
+                    PhysRange {
+                        start: start * PAGE_SIZE,
+                        len: pages * PAGE_SIZE,
+                    }
+                })
+                .collect();
+            if reverse {
+                ranges.reverse();
+            }
+            ranges
+        })
 }
 
 /// Each page of the map, with its frame and how many follow linearly.
