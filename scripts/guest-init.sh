@@ -57,7 +57,10 @@ load_modules() {
 	local module deadline
 	[ -n "$RDAX_LOAD_MODULES" ] || return 0
 	for module in rdax rdax_pmem; do
-		[ -e "/lib/modules/$(uname -r)/updates/$module.ko" ] || return 0
+		if [ ! -e "/lib/modules/$(uname -r)/updates/$module.ko" ]; then
+			echo "guest-init: $module.ko has not been built" >&2
+			return
+		fi
 		modprobe "$module" || fail "modprobe $module"
 	done
 	deadline=$((SECONDS + 30))
