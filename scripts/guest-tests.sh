@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# guest-tests.sh LIST TOKEN: runs tests in the guest for test.py, one after the
-# other. A line of LIST is "NAME TIMEOUT PROGRAM [ARGUMENT...]". Lines with
+# guest-tests.sh LIST TOKEN DIR: runs tests in the guest for test.py, one after the
+# other, in DIR. A line of LIST is "NAME TIMEOUT PROGRAM [ARGUMENT...]". Lines with
 # TOKEN tell test.py what happens; all else is the tests' output.
 set -u
 
@@ -11,7 +11,7 @@ patterns=$(mktemp)
 allowed=$(mktemp)
 grep -Ev '^(#|$)' "$RDAX_TOP/scripts/dmesg-patterns" >"$patterns"
 grep -Ev '^(#|$)' "$RDAX_TOP/scripts/dmesg-allow" >"$allowed"
-cd "$RDAX_TOP/tools/testing/selftests/rdax" || exit
+cd "$3" || exit
 
 # Kernel log lines since the marker that mean a bug.
 reports() {

@@ -242,7 +242,7 @@ class Runner:
         listing.write_text("".join(f"{t.name} {t.timeout} {shlex.join(t.command)}\n" for t in tests))
         console = self.logs / f"boot-{name}.console"
         errors = self.logs / f"boot-{name}.stderr"
-        command = shlex.join(["bash", str(TOP / "scripts/guest-tests.sh"), str(listing), token])
+        command = shlex.join(["bash", str(TOP / "scripts/guest-tests.sh"), str(listing), token, str(SELFTESTS)])
         step(f"Booting '{boot}' for {len(tests)} tests: {' '.join(options) or 'default devices'}")
         started = time.monotonic()
         left = list(tests)

@@ -218,7 +218,8 @@ class Vm:
             raise SetupError(f"no kernel image {self.image}")
         self.regions = [Region(s) for specs in options.pmem for s in specs.split()]
         debug = options.flavour == "debug"
-        self.memory = parse_size(options.mem or ("3G" if debug else "2G"))
+        memory = parse_size(options.mem or ("3G" if debug else "2G"))
+        self.ram = lay_out(self.regions, memory)
         self.log = Path(options.log or self.build / "vm-console.log").absolute()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.qemu = None
@@ -267,7 +268,6 @@ class Vm:
         arguments, kernel = [], []
         plugged, disks = 0, 0
         machine = "q35"
-        ram = lay_out(self.regions, self.memory)
         for index, region in enumerate(self.regions):
             if region.kind == "memmap":
                 kernel.append(f"memmap={region.size >> 10}K!{region.start >> 10}K")
@@ -296,11 +296,11 @@ class Vm:
                     f"{device},memdev=mem{index},id=pmem{index}",
                 ]
                 plugged += region.size
-        size = f"{ram // MIB}M"
+        size = f"{self.ram // MIB}M"
         if plugged:
             # Room for the alignment of each device.
-            size += f",slots=16,maxmem={(ram + plugged) // MIB + 16 * 1024}M"
-        return ["-machine", machine, *arguments], kernel, size
+            size += f",slots=16,maxmem={(self.ram + plugged) // MIB + 16 * 1024}M"
+        return ["-machine", machine, *arguments, *self.options.qemu], kernel, size
 
     def kernel_parameters(self):
         blacklist = "nd_pmem,rdax_pmem" if self.options.no_modules else "nd_pmem"
@@ -545,6 +545,7 @@ def parse_arguments():
     add("--tcg", action="store_true", help="no KVM even if there is")
     add("--kill-on", metavar="LINE", help="kill -9 QEMU when the command prints this line")
     add("--interactive", action="store_true", help="a shell on this terminal")
+    add("--qemu", action="append", default=[], help="one more argument for QEMU")
     add("--show-command", action="store_true", help="print QEMU's command line")
     add("--verbose", "-v", action="store_true")
     add("--exec", metavar="COMMAND", help="shell command (or words after --)")
