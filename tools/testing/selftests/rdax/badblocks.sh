@@ -28,8 +28,7 @@ listed()
 
 no_badblocks()
 {
-	[ ! -s "/sys/block/$DISK/badblocks" ] ||
-		fail "badblocks: $(cat "/sys/block/$DISK/badblocks")"
+	eq "$(<"/sys/block/$DISK/badblocks")" "" badblocks
 }
 
 bdev()

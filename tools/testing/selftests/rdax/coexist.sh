@@ -82,9 +82,8 @@ limits()
 {
 	(cd "/sys/block/$DISK/queue" &&
 		grep -H "" dax fua write_cache logical_block_size \
-			physical_block_size minimum_io_size optimal_io_size \
-			discard_max_bytes write_zeroes_max_bytes rotational \
-			stable_writes)
+			physical_block_size minimum_io_size \
+			discard_max_bytes rotational stable_writes)
 	blockdev --getsize64 "$DEV"
 }
 
@@ -102,40 +101,62 @@ raw_sum()
 	dd if="$1" bs=1M count=4 iflag=direct status=none | md5sum
 }
 
-drop_pfn()
+# The pfn device that has claimed the namespace.
+pfn_of_nvdimm()
 {
-	local d
+	local d claimed
 
-	# A namespace that a pfn device claims goes back by unbinding that one.
 	for d in "$ND"/devices/pfn*; do
-		if [ "$(cat "$d/namespace" 2>/dev/null)" = "$NVDIMM" ]; then
-			echo "${d##*/}" >"$ND/drivers/nd_pmem/unbind"
-			echo >"$d/namespace"
-		fi
+		read -r claimed 2>/dev/null <"$d/namespace" || continue
+		[ "$claimed" != "$NVDIMM" ] || echo "${d##*/}"
 	done
-	bind_to "$NVDIMM" nd_pmem
-	dd if=/dev/zero of="/dev/$(disk_of "$NVDIMM")" bs=1M count=1 \
-		oflag=direct status=none
-	bind_to "$NVDIMM" "${boot_driver[$NVDIMM]}"
 }
 
 pfn_disk()
 {
-	local d
+	local pfn
 
-	for d in "$ND"/devices/pfn*; do
-		[ "$(cat "$d/namespace")" != "$NVDIMM" ] ||
-			ls "$d/block"
-	done
+	pfn=$(pfn_of_nvdimm)
+	[ -z "$pfn" ] || disk_of "$pfn"
 }
 
-# As "ndctl create-namespace -m fsdax" does it, which needs labels.
+have_pfn_disk()
+{
+	[ -n "$(pfn_disk)" ]
+}
+
+# Gives the namespace back; the info block stays.
+release_pfn()
+{
+	local pfn
+
+	pfn=$(pfn_of_nvdimm)
+	[ -n "$pfn" ] || return 0
+	unbind "$pfn"
+	echo >"$ND/devices/$pfn/namespace"
+}
+
+# Removes the info block, under a driver that does not look for it.
+drop_pfn()
+{
+	PFN_USED=
+	release_pfn
+	unbind "$NVDIMM"
+	echo 1 >"$ND/devices/$NVDIMM/force_raw"
+	bind "$NVDIMM" rdax_pmem
+	dd if=/dev/zero of="/dev/$(disk_of "$NVDIMM")" bs=1M count=1 \
+		oflag=direct status=none
+	unbind "$NVDIMM"
+	echo 0 >"$ND/devices/$NVDIMM/force_raw"
+	bind_to "$NVDIMM" rdax_pmem
+}
+
+# As "ndctl create-namespace -m fsdax" does it, which wants labels.
 make_pfn()
 {
-	local region seed
+	local seed
 
-	region=$(region_of "$NVDIMM")
-	seed=$(cat "$region/pfn_seed")
+	read -r seed <"$(region_of "$NVDIMM")/pfn_seed"
 	echo 2097152 >"$ND/devices/$seed/align"
 	echo pmem >"$ND/devices/$seed/mode"
 	cat /proc/sys/kernel/random/uuid >"$ND/devices/$seed/uuid"
@@ -144,7 +165,8 @@ make_pfn()
 }
 
 # A namespace with a pfn info block keeps its memmap on the media: taking it
-# raw would show other blocks than nd_pmem does, and overwrite the memmap.
+# as one flat device would show other blocks than nd_pmem does, and overwrite
+# that memmap.
 pfn_refused()
 {
 	local disk sum
@@ -157,24 +179,22 @@ pfn_refused()
 	[ -b "/dev/$disk" ]
 	do_mkfs ext4 "/dev/$disk"
 	sum=$(raw_sum "/dev/$disk")
-	for d in "$ND"/devices/pfn*; do
-		[ "$(cat "$d/namespace")" != "$NVDIMM" ] ||
-			echo "${d##*/}" >"$ND/drivers/nd_pmem/unbind"
-	done
-	[ -z "$(disk_of "$NVDIMM")" ]
 
+	# In use by its owner, and then with the info block only.
 	refused bind "$NVDIMM" rdax_pmem
-	dmesg_has "rdax_pmem.*$NVDIMM|$NVDIMM.*(pfn|info block|fsdax)"
+	release_pfn
+	refused_with "Operation not supported" bind "$NVDIMM" rdax_pmem
+	dmesg_has "$NVDIMM.*fsdax"
 	eq "$(driver_of "$NVDIMM")" ""
 
-	# nd_pmem finds its own as it left it.
+	# nd_pmem finds its own as it left it. Its probe of the namespace fails
+	# on purpose, when it has made a pfn device of it.
 	bind "$NVDIMM" nd_pmem || :
-	until_true 20 test -n "$(pfn_disk)"
+	until_true 30 have_pfn_disk
 	eq "$(raw_sum "/dev/$(pfn_disk)")" "$sum"
 	mount -o dax=always "/dev/$(pfn_disk)" "$MNT"
 	umount "$MNT"
 	drop_pfn
-	PFN_USED=
 }
 
 t "module aliases and dependencies" aliases

@@ -42,10 +42,7 @@ guest_verify()
 	mount_dax "$1" "$DEV"
 	"$BIN/dax_crash" verify "$MNT/records" "$2"
 	umount "$MNT"
-	case $1 in
-	xfs) xfs_repair -n "$DEV" ;;
-	ext4) e2fsck -fn "$DEV" ;;
-	esac
+	fs_clean "$1" "$DEV"
 	mount_dax "$1" "$DEV"
 	"$BIN/dax_crash" verify "$MNT/records" "$2"
 	umount "$MNT"

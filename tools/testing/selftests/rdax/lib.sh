@@ -32,7 +32,7 @@ export TMP MNT MiB
 
 test_names=()
 test_cmds=()
-declare -A boot_driver
+declare -A boot_driver=()
 ktap_done=0
 
 # What a kernel prints when something went wrong that no test asked for.
@@ -135,6 +135,7 @@ run_one()
 		done <<<"$new" >>"$TMP/log"
 		[ "$rc" -ne 0 ] && [ "$rc" -ne "$KSFT_SKIP" ] || rc=1
 	fi
+	kill_holders
 	show_log
 	# Some tools exit with 4 too: without a reason it is no skip.
 	[ "$rc" -ne "$KSFT_SKIP" ] || [ -n "$SKIP_REASON" ] || rc=1
@@ -230,7 +231,7 @@ region_of()
 
 # Kind and address of each namespace that has a size; the seeds have none.
 # With builtins only, for every test script starts with this.
-declare -A ns_kind ns_start
+declare -A ns_kind=() ns_start=()
 scan_ns()
 {
 	local d ns kind provider start size
@@ -349,8 +350,21 @@ hold()
 
 	coproc HOLD { exec "$BIN/dax_hold" "$@"; }
 	HOLD_PID=$!
+	echo "$HOLD_PID" >>"$TMP/holders"
 	read -rt 120 -u "${HOLD[0]}" answer || fail "dax_hold $1 did not start"
 	eq "$answer" ready
+}
+
+# Whatever a failed test left behind.
+kill_holders()
+{
+	local pid
+
+	[ -e "$TMP/holders" ] || return 0
+	while read -r pid; do
+		! grep -qs dax_hold "/proc/$pid/comm" || kill -KILL "$pid"
+	done <"$TMP/holders"
+	rm "$TMP/holders"
 }
 
 # ask WORD: one request; the answer is in $ANSWER.
@@ -419,6 +433,21 @@ mkfs_mount()
 {
 	do_mkfs "$1" "$DEV"
 	mount_dax "$1" "$DEV"
+}
+
+# fs_clean FS DEV: of an unmounted file system, whose log is empty.
+fs_clean()
+{
+	local check
+
+	case $1 in
+	xfs) check="xfs_repair -n" ;;
+	ext4) check="e2fsck -fn" ;;
+	esac
+	$check "$2" >"$TMP/check" 2>&1 || {
+		cat "$TMP/check"
+		fail "$check $2"
+	}
 }
 
 umount_mnt()

@@ -15,7 +15,7 @@ esac
 on_exit()
 {
 	umount_all
-	wipefs -qa "$WHOLE"
+	wipefs -qa "$WHOLE" >/dev/null 2>&1
 	blockdev --rereadpt "$WHOLE"
 }
 
@@ -78,7 +78,7 @@ unaligned()
 	head -c 1M /dev/urandom >"$TMP/rnd"
 	cp "$TMP/rnd" "$MNT/f"
 	umount "$MNT"
-	e2fsck -fn "$dev"
+	fs_clean ext4 "$dev"
 	mount "$dev" "$MNT"
 	cmp "$TMP/rnd" "$MNT/f"
 	umount "$MNT"

@@ -35,10 +35,7 @@ fio_mmap()
 check_fs()
 {
 	umount "$MNT"
-	case $1 in
-	xfs) xfs_repair -n "$DEV" ;;
-	ext4) e2fsck -fn "$DEV" ;;
-	esac
+	fs_clean "$1" "$DEV"
 	mount_dax "$1" "$DEV"
 }
 

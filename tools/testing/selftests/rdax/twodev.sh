@@ -49,8 +49,8 @@ lose_one()
 umount_both()
 {
 	umount "$MNT/a" "$MNT/b"
-	xfs_repair -n "$DEV"
-	e2fsck -fn "$DEV2"
+	fs_clean xfs "$DEV"
+	fs_clean ext4 "$DEV2"
 }
 
 t "mount xfs and ext4" mount_both

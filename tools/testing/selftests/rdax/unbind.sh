@@ -84,6 +84,11 @@ usable()
 
 mkfs_for()
 {
+	# A test that failed must not take those after it along.
+	[ -b "$DEV" ] || {
+		umount_all
+		bind_again
+	}
 	case $1 in
 	# With a reverse map XFS can tell the processes; without, it cannot.
 	xfs-rmap) do_mkfs xfs "$DEV" -m rmapbt=1; mount_dax xfs "$DEV" ;;
@@ -171,6 +176,21 @@ mapped()
 	usable "${fs%-rmap}"
 }
 
+# Both file systems wait for the pin when they evict the inode, which nothing
+# outside the kernel can shorten: umount may take as long as the pin lasts.
+umount_start()
+{
+	umount "$MNT" &
+	UMOUNT=$!
+}
+
+umount_end()
+{
+	until_true 60 gone "$UMOUNT" || fail "umount hangs without a pin"
+	wait "$UMOUNT"
+}
+
+# Everything but the pin is gone; the page in the pipe is still the old one.
 pinned()
 {
 	local fs=$1 mode=$2
@@ -179,20 +199,14 @@ pinned()
 	hold "$mode" "$MNT/f"
 	bounded_unbind
 	bind_busy
-	umount "$MNT"
+	umount_start
 	bind_busy
-	# Everything else is gone; the page in the pipe is still the old one.
 	ask pipe
 	eq "$ANSWER" ok
 	hold_end
+	umount_end
 	bind_again
 	usable "${fs%-rmap}"
-}
-
-# umount of a file with a pinned page must not need the device.
-hold_umount()
-{
-	umount "$MNT" || umount -l "$MNT"
 }
 
 pinned_open()
@@ -212,6 +226,24 @@ pinned_open()
 	umount "$MNT"
 	bind_again
 	usable "${1%-rmap}"
+}
+
+# The file system of a device that is gone still has its handle on it when the
+# namespace gets its next device.
+dead_mount()
+{
+	local fs=$1
+
+	mkfs_for "$fs"
+	"$BIN/dax_io" write "$MNT/kept" $((4 * MiB)) 92
+	sync
+	bounded_unbind
+	bind_again
+	refused cat "$MNT/kept"
+	umount "$MNT"
+	mount_dax "$fs" "$DEV"
+	"$BIN/dax_map" check "$MNT/kept" $((4 * MiB)) 92
+	umount "$MNT"
 }
 
 # The control: what bind and unbind are like with nobody there.
@@ -265,14 +297,14 @@ rmmod_pinned()
 	need_rdax
 	mkfs_mount "$1"
 	hold orphan-pin "$MNT/f"
-	umount "$MNT" &
 	bounded_unbind
-	wait "$!" || :
-	! mountpoint -q "$MNT" || umount "$MNT"
-	rmmod rdax_pmem || echo "rmmod is refused, which is as good"
+	umount_start
+	refused rmmod rdax_pmem
 	ask pipe
 	eq "$ANSWER" ok
 	hold_end
+	umount_end
+	until_true 60 rmmod rdax_pmem
 	[ -d "$ND/drivers/rdax_pmem" ] || modprobe rdax_pmem drain_ms="$DRAIN_MS"
 	[ -n "$(driver_of "$NS")" ] || bind_again
 	usable "$1"
@@ -283,6 +315,7 @@ SHORT_DRAIN=1
 t "idle" idle
 for fs in ${RDAX_FS:-xfs ext4}; do
 	t "$fs: mounted" mounted "$fs"
+	t "$fs: mounted, bound again before umount" dead_mount "$fs"
 	t "$fs: open file" open_file "$fs"
 	t "$fs: writer" writer "$fs"
 	t "$fs: mapped by PTEs" mapped "$fs" pte
