@@ -3,7 +3,10 @@
 //! DAX operations, and what happens when memory fails.
 
 use crate::{
-    geometry::Access,
+    geometry::{
+        self,
+        Access, //
+    },
     pmem::Pmem, //
 };
 use kernel::{
@@ -63,10 +66,10 @@ impl Operations for Pmem {
     fn recovery_write(&self, write: RecoveryWrite<'_>) -> usize {
         let (offset, len) = (write.offset(), write.len() as u64);
         let map = MapOwner::page_map(self);
-        if !self.is_bad(
-            offset / PAGE_SIZE * PAGE_SIZE,
-            len.next_multiple_of(PAGE_SIZE),
-        ) {
+        let Some((first, whole)) = geometry::whole_pages(offset, len) else {
+            return 0;
+        };
+        if !self.is_bad(first, whole) {
             return write.copy_to(map, offset);
         }
         // A page is whole again only if all of it is written.

@@ -31,6 +31,15 @@ pub(crate) fn sectors_of(total: u64, pgoff: u64, nr_pages: u64) -> Option<(u64, 
     ))
 }
 
+/// The whole pages around `len` bytes at byte `offset`, as byte offset and length; `None` if they
+/// end beyond 2^64.
+pub(crate) fn whole_pages(offset: u64, len: u64) -> Option<(u64, u64)> {
+    const PAGE: u64 = SECTORS_PER_PAGE * 512;
+    let first = offset / PAGE * PAGE;
+    let end = offset.checked_add(len)?.checked_next_multiple_of(PAGE)?;
+    Some((first, end - first))
+}
+
 /// How much of a device of `total` pages can be accessed from page `pgoff` on.
 ///
 /// `first_bad` finds the first bad sector in a run of sectors. Without any, the answer is all up

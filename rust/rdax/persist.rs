@@ -27,7 +27,8 @@ use core::marker::PhantomData;
 use kernel::prelude::*;
 
 /// In a CPU cache, perhaps.
-pub struct Dirty {
+pub struct Dirty<'m> {
+    map: &'m PageMap,
     offset: u64,
     len: u64,
 }
@@ -40,13 +41,13 @@ pub struct Clean(());
 
 /// The state of a store.
 pub trait State: private::Sealed {}
-impl State for Dirty {}
+impl State for Dirty<'_> {}
 impl State for InFlight {}
 impl State for Clean {}
 
 mod private {
     pub trait Sealed {}
-    impl Sealed for super::Dirty {}
+    impl Sealed for super::Dirty<'_> {}
     impl Sealed for super::InFlight {}
     impl Sealed for super::Clean {}
 }
@@ -66,11 +67,12 @@ impl<S: State> Stored<S> {
     }
 }
 
-impl Stored<Dirty> {
-    /// Writes the cache lines of the store back to `map`, into which it went.
+impl Stored<Dirty<'_>> {
+    /// Writes the cache lines of the store back to memory.
     #[must_use = "a store that nobody orders is not durable"]
-    pub fn write_back(self, map: &PageMap) -> Result<Stored<InFlight>> {
-        map.write_back(self.state.offset, self.state.len)
+    pub fn write_back(self) -> Result<Stored<InFlight>> {
+        let Dirty { map, offset, len } = self.state;
+        map.write_back(offset, len)
     }
 }
 
@@ -93,13 +95,17 @@ impl Stored<InFlight> {
 impl PageMap {
     /// Copies `data` to byte `offset` through the CPU cache.
     #[must_use = "a store that nobody orders is not durable"]
-    pub fn store(&self, offset: u64, data: &[u8]) -> Result<Stored<Dirty>> {
+    pub fn store(&self, offset: u64, data: &[u8]) -> Result<Stored<Dirty<'_>>> {
         let len = data.len() as u64;
         let dst = self.addr(offset, len)?;
         // SAFETY: `addr` checked that `data.len()` bytes are mapped at `dst`. They are no Rust
         // object; `memcpy()` of the kernel copes with concurrent stores from user space.
         unsafe { bindings::memcpy(dst.as_ptr().cast(), data.as_ptr().cast(), data.len()) };
-        Ok(Stored::new(Dirty { offset, len }))
+        Ok(Stored::new(Dirty {
+            map: self,
+            offset,
+            len,
+        }))
     }
 
     /// Copies `data` to byte `offset` around the CPU cache.

@@ -6,6 +6,7 @@ use crate::geometry::{
     accessible,
     parse_range,
     sectors_of,
+    whole_pages,
     Access,
     SECTORS_PER_PAGE, //
 };
@@ -69,6 +70,19 @@ proptest! {
         if let Some((sector, len)) = sectors_of(total, pgoff, nr_pages) {
             prop_assert!(pgoff + nr_pages <= total);
             prop_assert_eq!((sector / 8, len / 8), (pgoff, nr_pages));
+        }
+    }
+
+    #[test]
+    fn whole_pages_cover_the_bytes(offset: u64, len in 1u64..1 << 40) {
+        match whole_pages(offset, len) {
+            Some((first, whole)) => {
+                prop_assert!(first % 4096 == 0 && whole % 4096 == 0);
+                prop_assert!(first <= offset && offset - first < 4096);
+                prop_assert!(first + whole >= offset + len);
+                prop_assert!(first + whole - (offset + len) < 4096);
+            }
+            None => prop_assert!(offset > u64::MAX - len - 4096),
         }
     }
 
