@@ -2,6 +2,14 @@
 
 //! Lists of bad sectors.
 //!
+//! # Examples
+//!
+//! ```ignore
+//! let list = KBox::pin_init(BadBlocks::new(), GFP_KERNEL)?;
+//! list.set(BadRange { sector: 100, len: 8 })?;
+//! assert_eq!(list.first_in(96, 8), Some(BadRange { sector: 100, len: 8 }));
+//! ```
+//!
 //! C header: [`include/linux/badblocks.h`](srctree/include/linux/badblocks.h)
 
 use crate::bindings;

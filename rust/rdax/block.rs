@@ -7,6 +7,25 @@
 //!
 //! This module does not support zoned devices, discard, polling or integrity.
 //!
+//! # Examples
+//!
+//! ```ignore
+//! #[vtable]
+//! impl block::Operations for Ram {
+//!     fn submit_bio(&self, bio: Bio) {
+//!         let result = bio.segments().try_for_each(|segment| match bio.op() {
+//!             Op::Read => self.0.read_segment(segment.disk_offset(), &segment),
+//!             _ => Err(EOPNOTSUPP),
+//!         });
+//!         bio.complete(result);
+//!     }
+//! }
+//!
+//! let mut disk = BioDisk::new(c"ram0", Limits::new().features(Features::DAX), sectors, -1, ram)?;
+//! disk.attach_dax(&device)?;
+//! let disk = disk.add_disk(parent)?; // open to all from here on, until it is dropped
+//! ```
+//!
 //! C headers: [`include/linux/blkdev.h`](srctree/include/linux/blkdev.h),
 //! [`include/linux/bio.h`](srctree/include/linux/bio.h)
 

@@ -14,6 +14,17 @@
 //! This module does not support `altmap` (the memmap always lives in DRAM), device-private memory
 //! or compound `vmemmap_shift` maps.
 //!
+//! # Examples
+//!
+//! ```ignore
+//! // Claim 64 MiB that nobody owns, give them struct pages, and zero the first.
+//! let range = PhysRange { start: 4 << 30, len: 64 << 20 };
+//! let mut regions = KVec::new();
+//! regions.push(MemRegion::request(range, name()?)?, GFP_KERNEL)?;
+//! let map = PageMap::new(name()?, regions, -1)?;
+//! map.zero(0, PAGE_SIZE)?.fence();
+//! ```
+//!
 //! C header: [`include/linux/memremap.h`](srctree/include/linux/memremap.h),
 //! C source: [`mm/memremap.c`](srctree/mm/memremap.c)
 

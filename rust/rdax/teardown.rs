@@ -8,6 +8,22 @@
 //! Meanwhile the data keeps what it has claimed, so that a new probe gets `EBUSY`, and the driver's
 //! module is pinned.
 //!
+//! # Examples
+//!
+//! ```ignore
+//! fn probe(..) -> Result<Data> {
+//!     Ok(Data { slot: Some(Slot::new()?), .. }) // memory for later, while there is a way to fail
+//! }
+//!
+//! fn remove(.., mut data: KBox<Data>) {
+//!     if let Some(slot) = data.slot.take() {
+//!         if slot.drop_within(data, 5000, this_module::<LocalModule>()).is_err() {
+//!             // Somebody still uses the device: cut off what can be cut off.
+//!         }
+//!     }
+//! }
+//! ```
+//!
 //! C header: [`include/linux/workqueue.h`](srctree/include/linux/workqueue.h)
 
 use crate::bindings;

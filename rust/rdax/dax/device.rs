@@ -6,6 +6,30 @@
 //! addresses and page frame numbers, after checking it. So a wrong answer of a driver costs an
 //! error, not memory safety.
 //!
+//! # Examples
+//!
+//! ```ignore
+//! struct Ram(PageMap);
+//!
+//! #[vtable]
+//! impl dax::Operations for Ram {
+//!     fn page_map(&self) -> &PageMap {
+//!         &self.0
+//!     }
+//!     fn direct_access(&self, pgoff: u64, _: u64, _: AccessMode) -> Result<Pages> {
+//!         let len = self.0.nr_pages().checked_sub(pgoff).ok_or(ERANGE)?;
+//!         Ok(Pages { pgoff, len })
+//!     }
+//!     fn zero_page_range(&self, pgoff: u64, nr_pages: u64) -> Result {
+//!         self.0.zero(pgoff * PAGE_SIZE, nr_pages * PAGE_SIZE)?.fence();
+//!         Ok(())
+//!     }
+//! }
+//!
+//! let device = dax::Device::new(Arc::new(Ram(map), GFP_KERNEL)?)?;
+//! device.set_synchronous();
+//! ```
+//!
 //! C source: [`drivers/dax/super.c`](srctree/drivers/dax/super.c)
 
 use crate::{

@@ -2,6 +2,26 @@
 
 //! Drivers of namespaces.
 //!
+//! # Examples
+//!
+//! ```ignore
+//! struct MyDriver;
+//!
+//! impl nd::Driver for MyDriver {
+//!     type Data = MyDevice;
+//!
+//!     fn new() -> Result<Self> {
+//!         Ok(Self)
+//!     }
+//!     fn probe(&self, namespace: &Namespace) -> Result<KBox<MyDevice>> {
+//!         namespace.validate()?;
+//!         dev_info!(namespace.device(), "{:#x?}\n", namespace.range());
+//!         Ok(KBox::new(MyDevice, GFP_KERNEL)?)
+//!     }
+//!     fn remove(&self, _namespace: &Namespace, _device: KBox<MyDevice>) {}
+//! }
+//! ```
+//!
 //! C source: [`drivers/nvdimm/bus.c`](srctree/drivers/nvdimm/bus.c)
 
 use super::namespace::Namespace;
