@@ -82,6 +82,7 @@ lint:
 fmt:
 	@scripts/lint.sh --fmt
 doc:
-	@scripts/rustdoc.sh
+	@scripts/build-modules.sh $(run-flavour) >/dev/null
+	@scripts/rustdoc.sh build/$(run-flavour)
 clean:
 	@rm -rf build
