@@ -82,7 +82,11 @@ checkpatch() {
 		--ignore "FILE_PATH_CHANGES${1:+,$1}" -f
 }
 
-c_style() { files '*.c' '*.h' | grep -vE '^(tools|scripts)/' | checkpatch; }
+# exports.c exports Rust functions: none of them can precede its export.
+c_style() {
+	files '*.c' '*.h' | grep -vE '^(tools|scripts)/|^rust/exports\.c$' | checkpatch &&
+		echo rust/exports.c | checkpatch EXPORT_SYMBOL
+}
 
 # User space has no __printf, and volatile is how a program touches a page.
 c_style_tools() {
