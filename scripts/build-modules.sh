@@ -36,7 +36,7 @@ identity() {
 build() {
 	if [ -e "$out/.kernel" ] && [ "$(identity)" != "$(cat "$out/.kernel")" ]; then
 		note "another kernel than last time: building from scratch"
-		find "$out" -mindepth 1 -maxdepth 1 ! -name 'run-*' ! -name .lock -exec rm -rf {} +
+		find "$out" -mindepth 1 -maxdepth 1 ! -name 'run-*' ! -name .lock ! -name .test-lock -exec rm -rf {} +
 	fi
 	identity >"$out/.kernel"
 	# The flags and variables of an outer make are not meant for Kbuild.

@@ -33,7 +33,7 @@ with_lock() {
 	local file="$RDAX_CACHE/.lock-$1"
 	shift
 	(
-		flock -n 9 || {
+		flock -w 3 9 || {
 			note "waiting for another run to finish with $file"
 			flock 9
 		}

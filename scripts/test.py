@@ -15,6 +15,7 @@ BUILD/test-logs/. The last line is "N passed, N failed[, N skipped]".
 """
 
 import configparser
+import fcntl
 import fnmatch
 import os
 import re
@@ -404,6 +405,14 @@ def main():
         build = Path(settings["RDAX_BUILD"])
     else:
         build = TOP / "build" / flavour
+    # Held until the end of the process, by whoever uses these logs.
+    build.mkdir(parents=True, exist_ok=True)
+    lock = open(build / ".test-lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say(f"    waiting for another test run in {build}")
+        fcntl.flock(lock, fcntl.LOCK_EX)
     logs = build / "test-logs"
     shutil.rmtree(logs, ignore_errors=True)
     logs.mkdir(parents=True)

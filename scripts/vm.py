@@ -222,8 +222,13 @@ class Vm:
         self.ram = lay_out(self.regions, memory)
         self.log = Path(options.log or self.build / "vm-console.log").absolute()
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        # Two guests must not write to one log: the second gets its own.
+        self.log_lock = open(self.log, "ab")
+        try:
+            fcntl.flock(self.log_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.log = self.log.with_name(f"{self.log.stem}-{os.getpid()}{self.log.suffix}")
         self.qemu = None
-        self.notes = []
 
     def environment(self):
         values = {
