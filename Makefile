@@ -16,6 +16,8 @@ endif
 ifneq ($(strip $(KSRC)),)
 export KSRC
 endif
+# A "$" in CMD is for the guest's shell.
+override CMD := $(value CMD)
 export PMEM CPUS MEM TIMEOUT T CMD V
 
 .PHONY: help
@@ -29,7 +31,7 @@ help:
 	@echo 'Running'
 	@echo '  make run              boot a VM and show XFS and ext4 with DAX on rdax_pmem'
 	@echo '  make shell            a root shell in such a VM'
-	@echo '  make vm CMD="..."     one command in it; its status is the result'
+	@echo '  make vm CMD="..."     one command in it; fails if the command fails'
 	@echo 'Testing'
 	@echo '  make test             every test on the debug kernel'
 	@echo '  make test T=map,gup*  those whose names match; T=list shows the names'
