@@ -155,6 +155,8 @@ check "no unsafe in drivers, fs, samples" nothing leaves_are_safe
 check "SPDX lines" nothing licences
 check "no paths or hosts of one machine" nothing portable
 check "at most $MAX_LINES lines a Rust file" nothing short_enough
+# Not inside a check, which shows nothing until it ends.
+[ -n "${KDIR:-}" ] || "$RDAX_TOP/scripts/kernel.sh" "$flavour" >/dev/null
 check "clippy, warnings are errors" clippy
 check "rustdoc, warnings are errors" documented
 echo "$passed passed, $failed failed"
