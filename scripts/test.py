@@ -172,7 +172,7 @@ def run_host_tests(tally, environment, logs):
         status = subprocess.run(
             ["cargo", "test", "--workspace", "--no-fail-fast"],
             cwd=HOST_WORKSPACE,
-            env=environment,
+            env=dict(environment, CARGO_TARGET_DIR=str(TOP / "build/host")),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
