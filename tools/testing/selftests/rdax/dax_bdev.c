@@ -39,7 +39,7 @@ static void cmd_sectors(char **argv)
 {
 	int fd = open_bdev(argv[0], 0);
 	char *buf = page_alloc(8 * PAGE);
-	uint64_t cap;
+	u64 cap;
 	int i;
 
 	fill(buf, 8 * PAGE, 1, 0);
@@ -118,7 +118,7 @@ static void cmd_read(char **argv)
 {
 	int fd = open_bdev(argv[0], 0);
 	size_t len = strtoul(argv[2], NULL, 0);
-	uint64_t seed = strtoul(argv[3], NULL, 0);
+	u64 seed = strtoul(argv[3], NULL, 0);
 	char *buf = page_alloc(len);
 
 	full_pread(fd, buf, len, strtoul(argv[1], NULL, 0));
@@ -141,7 +141,7 @@ static void cmd_read_eio(char **argv)
 
 static void cmd_discard(char **argv)
 {
-	uint64_t range[2] = { 4 << 20, PMD };
+	u64 range[2] = { 4 << 20, PMD };
 	int fd = open_bdev(argv[0], 0);
 
 	if (!ioctl(fd, BLKDISCARD, range))
@@ -152,7 +152,7 @@ static void cmd_discard(char **argv)
 /* zeroout DEV OFFSET BYTES */
 static void cmd_zeroout(char **argv)
 {
-	uint64_t range[2] = {
+	u64 range[2] = {
 		strtoul(argv[1], NULL, 0), strtoul(argv[2], NULL, 0)
 	};
 	int fd = open_bdev(argv[0], 0);

@@ -59,7 +59,7 @@ static void start_trace(void)
 		skip("no fs_dax tracepoints");
 }
 
-static void touch_store(char *p, size_t len, uint64_t seed)
+static void touch_store(char *p, size_t len, u64 seed)
 {
 	size_t off;
 
@@ -67,7 +67,7 @@ static void touch_store(char *p, size_t len, uint64_t seed)
 		fill(p + off, 8, seed, off);
 }
 
-static void check_touched(int fd, size_t len, uint64_t seed)
+static void check_touched(int fd, size_t len, u64 seed)
 {
 	char *buf = page_alloc(PAGE);
 	size_t off;

@@ -28,8 +28,8 @@
 static int fd = -1;
 static int pipefd[2];
 static char *map;
-static volatile int writer_stop;
-static volatile int writer_errno;
+static int writer_stop;
+static int writer_errno;
 
 static void *writer(void *arg)
 {
@@ -37,9 +37,10 @@ static void *writer(void *arg)
 	off_t off = 0;
 
 	fill(buf, PAGE, 3, 0);
-	while (!writer_stop) {
+	while (!__atomic_load_n(&writer_stop, __ATOMIC_RELAXED)) {
 		if (pwrite(fd, buf, PAGE, off) < 0 || fdatasync(fd)) {
-			writer_errno = errno;
+			__atomic_store_n(&writer_errno, errno,
+					 __ATOMIC_RELAXED);
 			break;
 		}
 		off = (off + PAGE) % SIZE;
@@ -98,7 +99,7 @@ int main(int argc, char **argv)
 	hold(argv[1], argv[2]);
 	printf("ready\n");
 	fflush(stdout);
-	while (fgets(line, sizeof(line), stdin)) {
+	while (fgets(line, sizeof(line), stdin) && strcmp(line, "quit\n")) {
 		line[strcspn(line, "\n")] = '\0';
 		if (!strcmp(line, "load")) {
 			code = try_load(map + PMD);
@@ -119,7 +120,8 @@ int main(int argc, char **argv)
 			answer("errno", pwrite(fd, buf, PAGE, 0) < 0 ||
 			       fsync(fd) ? errno : 0);
 		} else if (!strcmp(line, "writer")) {
-			answer("errno", writer_errno);
+			answer("errno", __atomic_load_n(&writer_errno,
+							__ATOMIC_RELAXED));
 		} else if (!strcmp(line, "pipe")) {
 			must_eq(read(pipefd[0], buf, PAGE), PAGE);
 			verify(buf, PAGE, 2, PMD + PAGE);
@@ -128,10 +130,8 @@ int main(int argc, char **argv)
 			must(!munmap(map, SIZE));
 			answer("", 0);
 		} else if (!strcmp(line, "close")) {
-			writer_stop = 1;
+			__atomic_store_n(&writer_stop, 1, __ATOMIC_RELAXED);
 			answer("errno", close(fd) ? errno : 0);
-		} else if (!strcmp(line, "quit")) {
-			break;
 		} else {
 			fail("what is '%s'?", line);
 		}

@@ -20,17 +20,17 @@
 
 static unsigned char *model;
 static size_t size;		/* of the file, in bytes */
-static uint64_t rnd;
+static u64 rnd;
 
 static size_t below(size_t n)
 {
 	return prng(&rnd) % n;
 }
 
-static uint64_t start_seed(void)
+static u64 start_seed(void)
 {
 	const char *s = getenv("RDAX_SEED");
-	uint64_t seed = s ? strtoull(s, NULL, 0) : 20260107;
+	u64 seed = s ? strtoull(s, NULL, 0) : 20260107;
 
 	note("RDAX_SEED=%llu", (unsigned long long)seed);
 	return seed;
@@ -233,15 +233,15 @@ static void cmd_model(char **argv)
 
 #define RACE_SIZE	(2 * PMD)
 
-static volatile int stop;
-static volatile unsigned long loads, buses;
+static int stop;
+static unsigned long loads, buses;
 
 static void *fault_loop(void *arg)
 {
 	unsigned char *map = arg;
-	uint64_t state = (uintptr_t)&state | 1;
+	u64 state = (uintptr_t)&state | 1;
 
-	while (!stop) {
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		size_t off = prng(&state) % RACE_SIZE & ~63UL;
 		int code;
 
@@ -293,7 +293,7 @@ static void cmd_truncate_race(char **argv)
 		}
 	}
 	must(!fallocate(fd, 0, 0, RACE_SIZE));
-	stop = 1;
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
 	for (i = 0; i < 2; i++)
 		must(!pthread_join(thread[i], NULL));
 	note("%lu accesses, %lu beyond the end of the file", loads, buses);

@@ -25,7 +25,7 @@ static void cmd_sector(char **argv)
 		struct fiemap_extent ext;
 	} f = {};
 	int fd = open_dax(argv[0], O_RDONLY);
-	uint64_t off = strtoul(argv[1], NULL, 0);
+	u64 off = strtoul(argv[1], NULL, 0);
 
 	f.map.fm_start = off;
 	f.map.fm_length = 1;
@@ -81,7 +81,7 @@ static void cmd_neighbours(char **argv)
 	int fd = open_dax(argv[0], O_RDWR);
 	size_t off = strtoul(argv[1], NULL, 0);
 	char *p = map_kind(fd, argv[2], 2 * PMD);
-	uint64_t seed = strtoul(argv[3], NULL, 0);
+	u64 seed = strtoul(argv[3], NULL, 0);
 
 	if (!try_load(p + off))
 		fail("no SIGBUS from a load of poison");

@@ -160,7 +160,7 @@ void require_pmd_blocks(int fd, size_t size)
 	must(!ioctl(fd, FS_IOC_FIEMAP, map));
 	for (i = 0; i < map->fm_mapped_extents; i++) {
 		struct fiemap_extent *e = &map->fm_extents[i];
-		uint64_t start, end = e->fe_logical + e->fe_length;
+		u64 start, end = e->fe_logical + e->fe_length;
 
 		if ((e->fe_logical ^ e->fe_physical) & (PMD - 1))
 			continue;
@@ -181,9 +181,9 @@ void require_pmd_blocks(int fd, size_t size)
 	free(map);
 }
 
-uint64_t prng(uint64_t *state)
+u64 prng(u64 *state)
 {
-	uint64_t x = *state;
+	u64 x = *state;
 
 	x ^= x << 13;
 	x ^= x >> 7;
@@ -192,20 +192,20 @@ uint64_t prng(uint64_t *state)
 	return x * 0x2545f4914f6cdd1dULL;
 }
 
-static uint64_t word_at(uint64_t seed, off_t off)
+static u64 word_at(u64 seed, off_t off)
 {
-	uint64_t x = seed * 0x9e3779b97f4a7c15ULL + off / 8 + 1;
+	u64 x = seed * 0x9e3779b97f4a7c15ULL + off / 8 + 1;
 
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
 	return x ^ (x >> 27);
 }
 
-static unsigned char byte_at(uint64_t seed, off_t off)
+static unsigned char byte_at(u64 seed, off_t off)
 {
 	return word_at(seed, off) >> (off % 8 * 8);
 }
 
-void fill(void *p, size_t len, uint64_t seed, off_t off)
+void fill(void *p, size_t len, u64 seed, off_t off)
 {
 	unsigned char *c = p;
 
@@ -214,7 +214,7 @@ void fill(void *p, size_t len, uint64_t seed, off_t off)
 		len--;
 	}
 	for (; len >= 8; len -= 8, off += 8, c += 8) {
-		uint64_t w = word_at(seed, off);
+		u64 w = word_at(seed, off);
 
 		memcpy(c, &w, 8);
 	}
@@ -222,12 +222,12 @@ void fill(void *p, size_t len, uint64_t seed, off_t off)
 		*c++ = byte_at(seed, off++);
 }
 
-void verify(const void *p, size_t len, uint64_t seed, off_t off)
+void verify(const void *p, size_t len, u64 seed, off_t off)
 {
 	const unsigned char *c = p;
 
 	while (len) {
-		uint64_t w = word_at(seed, off);
+		u64 w = word_at(seed, off);
 
 		if (off % 8 == 0 && len >= 8 && !memcmp(c, &w, 8)) {
 			c += 8;
@@ -292,7 +292,7 @@ void *page_alloc(size_t len)
 	return p;
 }
 
-void write_pattern(int fd, size_t size, uint64_t seed)
+void write_pattern(int fd, size_t size, u64 seed)
 {
 	size_t chunk = size < (1UL << 20) ? size : 1UL << 20;
 	void *buf = page_alloc(chunk);
@@ -307,7 +307,7 @@ void write_pattern(int fd, size_t size, uint64_t seed)
 	must(!munmap(buf, chunk));
 }
 
-void verify_file(int fd, size_t len, uint64_t seed)
+void verify_file(int fd, size_t len, u64 seed)
 {
 	size_t chunk = len < (1UL << 20) ? len : 1UL << 20;
 	void *buf = page_alloc(chunk);

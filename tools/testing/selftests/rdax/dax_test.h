@@ -23,6 +23,15 @@
 #define MAP_SHARED_VALIDATE	0x03
 #endif
 
+#ifndef __printf
+#define __printf(a, b)	__attribute__((format(printf, a, b)))
+#endif
+#ifndef __noreturn
+#define __noreturn	__attribute__((noreturn))
+#endif
+
+typedef unsigned long long u64;
+
 struct cmd {
 	const char *name;
 	int nargs;
@@ -31,11 +40,9 @@ struct cmd {
 
 int run_cmd(const struct cmd *cmds, int argc, char **argv);
 
-void fail(const char *fmt, ...)
-	__attribute__((format(printf, 1, 2), noreturn));
-void skip(const char *fmt, ...)
-	__attribute__((format(printf, 1, 2), noreturn));
-void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void __noreturn __printf(1, 2) fail(const char *fmt, ...);
+void __noreturn __printf(1, 2) skip(const char *fmt, ...);
+void __printf(1, 2) note(const char *fmt, ...);
 
 /* Fails with the expression, errno and the place. */
 #define must(cond)						\
@@ -57,13 +64,13 @@ bool is_dax(int fd);
 int open_dax(const char *path, int flags);
 int create_file(const char *path, size_t size);
 int sparse_file(const char *path, size_t size);
-void write_pattern(int fd, size_t size, uint64_t seed);
+void write_pattern(int fd, size_t size, u64 seed);
 void require_pmd_blocks(int fd, size_t size);
 
 /* Patterns: every 8 bytes depend on the seed and the file offset. */
-void fill(void *p, size_t len, uint64_t seed, off_t off);
-void verify(const void *p, size_t len, uint64_t seed, off_t off);
-void verify_file(int fd, size_t len, uint64_t seed);
+void fill(void *p, size_t len, u64 seed, off_t off);
+void verify(const void *p, size_t len, u64 seed, off_t off);
+void verify_file(int fd, size_t len, u64 seed);
 void verify_zero(const void *p, size_t len);
 void full_pread(int fd, void *buf, size_t len, off_t off);
 void full_pwrite(int fd, const void *buf, size_t len, off_t off);
@@ -97,6 +104,6 @@ void catch_sigbus(void);
 int try_load(const volatile void *p);
 int try_store(volatile void *p, unsigned char val);
 
-uint64_t prng(uint64_t *state);
+u64 prng(u64 *state);
 
 #endif

@@ -397,6 +397,7 @@ need_rdax()
 do_mkfs()
 {
 	local fs=$1 dev=$2
+	local opts=nodiscard,lazy_itable_init=0,lazy_journal_init=0
 	shift 2
 
 	wipefs -qa "$dev"
@@ -411,8 +412,7 @@ do_mkfs()
 	ext4)
 		# No lazy initialisation: it would write behind the tests.
 		mkfs.ext4 -q -F -b 4096 \
-			-E nodiscard,stride=512,stripe_width=512,lazy_itable_init=0,lazy_journal_init=0 \
-			"$@" "$dev"
+			-E "$opts,stride=512,stripe_width=512" "$@" "$dev"
 		;;
 	esac
 }

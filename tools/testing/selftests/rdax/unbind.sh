@@ -67,7 +67,7 @@ try_bind()
 bind_busy()
 {
 	refused_with "Device or resource busy" bind "$NS" "$DRIVER"
-	dmesg_has "$NS: .* is in use"
+	dmesg_has "$NS: .*(is in use|could not reserve)"
 	grep -w "$NS" /proc/iomem
 }
 
@@ -85,13 +85,17 @@ usable()
 	umount "$MNT"
 }
 
+# A test that failed must not take those after it along.
+fresh()
+{
+	[ -b "$DEV" ] && [ -n "$(driver_of "$NS")" ] && return
+	umount_all
+	bind_again
+}
+
 mkfs_for()
 {
-	# A test that failed must not take those after it along.
-	[ -b "$DEV" ] || {
-		umount_all
-		bind_again
-	}
+	fresh
 	case $1 in
 	# With a reverse map XFS can tell the processes; without, it cannot.
 	xfs-rmap) do_mkfs xfs "$DEV" -m rmapbt=1; mount_dax xfs "$DEV" ;;
@@ -271,6 +275,7 @@ race_mount()
 {
 	local fs=$1 pid i
 
+	fresh
 	do_mkfs "$fs" "$DEV"
 	rm -f "$TMP/stop"
 	mount_loop "$fs" &
@@ -288,6 +293,7 @@ race_mount()
 rmmod_mounted()
 {
 	need_rdax
+	fresh
 	mkfs_mount "$1"
 	refused rmmod rdax_pmem
 	"$BIN/dax_fault" pte-write "$MNT/f"
@@ -298,6 +304,7 @@ rmmod_mounted()
 rmmod_pinned()
 {
 	need_rdax
+	fresh
 	mkfs_mount "$1"
 	hold orphan-pin "$MNT/f"
 	bounded_unbind stays
