@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * fail_nth FIRST LAST STEP FILE TEXT COMMAND
+ * fail_nth LAST STEP DRIVER DEVICE [ABSENT...]
  *
- * Writes TEXT to FILE (a driver's bind) with its n-th memory allocation made
- * to fail, n = FIRST, FIRST + STEP, ... until a write finishes before it comes
- * to its n-th allocation, or LAST is passed. COMMAND is run after each write,
- * with $NTH and $RESULT set ("ok" or an errno); it fails the test by failing.
- * Prints the last n. Exits with 1 if the end was not reached.
+ * DRIVER and DEVICE are sysfs directories. Binds the device with the n-th
+ * memory allocation of that failing, n = 1, 1 + STEP, ... until a bind is over
+ * before it comes to its n-th allocation. After each bind, failed or not, and
+ * the unbind that follows if it did not fail, none of the paths ABSENT may
+ * exist, and /proc/iomem must be what it was.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,67 +17,124 @@
 
 #include "dax_test.h"
 
-/* The failure hits this task only, so everything is opened before. */
-static int inject(int nth_fd, int fd, const char *text, unsigned long n,
-		  unsigned long *left)
-{
-	char num[24];
-	ssize_t len;
-	int err = 0;
+static const char *driver, *device, *name;
+static char iomem[2][65536];
 
-	snprintf(num, sizeof(num), "%lu", n);
-	must(pwrite(nth_fd, num, strlen(num), 0) == (ssize_t)strlen(num));
-	if (pwrite(fd, text, strlen(text), 0) < 0)
-		err = errno;
-	len = pread(nth_fd, num, sizeof(num) - 1, 0);
+static int put(const char *file)
+{
+	char path[256];
+	int fd, err;
+
+	snprintf(path, sizeof(path), "%s/%s", driver, file);
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		fail("open %s: %m", path);
+	err = write(fd, name, strlen(name)) < 0 ? errno : 0;
+	close(fd);
+	return err;
+}
+
+static void read_iomem(char *buf)
+{
+	size_t len = 0;
+	ssize_t n;
+	int fd;
+
+	fd = open("/proc/iomem", O_RDONLY);
+	must(fd >= 0);
+	do {
+		n = read(fd, buf + len, sizeof(iomem[0]) - 1 - len);
+		must(n >= 0);
+		len += n;
+	} while (n);
+	buf[len] = '\0';
+	close(fd);
+}
+
+/* The n-th allocation of the write fails, and only of that. */
+static int bind_failing(unsigned long n, unsigned long *left)
+{
+	char path[256], num[24];
+	int nth, fd, err;
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "%s/bind", driver);
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		fail("open %s: %m", path);
+	nth = open("/proc/self/fail-nth", O_RDWR);
+	if (nth < 0)
+		skip("no fail-nth: kernel without CONFIG_FAULT_INJECTION");
+	len = snprintf(num, sizeof(num), "%lu", n);
+	must(pwrite(nth, num, len, 0) == len);
+	err = write(fd, name, strlen(name)) < 0 ? errno : 0;
+	len = pread(nth, num, sizeof(num) - 1, 0);
 	must(len > 0);
 	num[len] = '\0';
 	*left = strtoul(num, NULL, 0);
-	must(pwrite(nth_fd, "0", 1, 0) == 1);
+	must(pwrite(nth, "0", 1, 0) == 1);
+	close(nth);
+	close(fd);
 	return err;
+}
+
+static void check(unsigned long n, int err, char **absent)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/driver", device);
+	if (!access(path, F_OK)) {
+		int unbind_err = put("unbind");
+
+		if (err)
+			fail("n = %lu: bound in spite of %s", n, strerror(err));
+		if (unbind_err)
+			fail("n = %lu: unbind: %s", n, strerror(unbind_err));
+	} else if (!err) {
+		fail("n = %lu: bind returned success and did not bind", n);
+	}
+	for (; *absent; absent++)
+		if (!access(*absent, F_OK))
+			fail("n = %lu (%s): left behind: %s", n, strerror(err),
+			     *absent);
+	read_iomem(iomem[1]);
+	if (strcmp(iomem[0], iomem[1]))
+		fail("n = %lu (%s): /proc/iomem is not as it was", n,
+		     strerror(err));
 }
 
 int main(int argc, char **argv)
 {
-	unsigned long n, first, last, step, left = 0, failed = 0;
-	int nth_fd, fd, err, rc;
-	char num[24], res[24];
+	unsigned long n, last, step, left = 0, failed = 0, survived = 0;
+	int err;
 
-	if (argc != 7)
-		fail("usage: fail_nth FIRST LAST STEP FILE TEXT COMMAND");
-	first = strtoul(argv[1], NULL, 0);
-	last = strtoul(argv[2], NULL, 0);
-	step = strtoul(argv[3], NULL, 0);
-	nth_fd = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
-	if (nth_fd < 0)
-		skip("no fail-nth: kernel without CONFIG_FAULT_INJECTION");
-	for (n = first; n <= last; n += step) {
-		fd = open(argv[4], O_WRONLY | O_CLOEXEC);
-		if (fd < 0)
-			fail("open %s: %m", argv[4]);
-		err = inject(nth_fd, fd, argv[5], n, &left);
-		close(fd);
-		failed += !!err;
-		snprintf(num, sizeof(num), "%lu", n);
-		snprintf(res, sizeof(res), "%s", err ? strerrorname_np(err) :
-			 "ok");
-		setenv("NTH", num, 1);
-		setenv("RESULT", res, 1);
-		rc = system(argv[6]);
-		if (rc)
-			fail("n = %lu (%s): check failed: %#x", n, res, rc);
+	if (argc < 5)
+		fail("usage: fail_nth LAST STEP DRIVER DEVICE [ABSENT...]");
+	last = strtoul(argv[1], NULL, 0);
+	step = strtoul(argv[2], NULL, 0);
+	driver = argv[3];
+	device = argv[4];
+	name = strrchr(device, '/') + 1;
+	read_iomem(iomem[0]);
+	for (n = 1; n <= last; n += step) {
+		err = bind_failing(n, &left);
+		check(n, err, argv + 5);
 		if (left) {
 			if (err)
-				fail("n = %lu: %s with no failure injected", n,
-				     res);
+				fail("n = %lu: %s, and nothing had failed", n,
+				     strerror(err));
 			break;
 		}
+		if (err)
+			failed++;
+		else
+			survived++;
 	}
-	note("%lu allocations, %lu probes failed", n, failed);
-	printf("%lu\n", n);
+	note("%lu probes failed, %lu went on without what they did not get",
+	     failed, survived);
 	if (!left)
-		fail("the end was not reached by n = %lu", last);
+		fail("a probe has more than %lu allocations", last);
 	if (!failed)
-		fail("no injected failure made a probe fail");
+		fail("no failed allocation made a probe fail");
 	return 0;
 }
