@@ -384,6 +384,7 @@ def main():
     if os.environ.get("T") == "list":
         for test in tests:
             say(f"{test.name:<24}{test.boot:<12}{shlex.join(test.command)}")
+        say("scripts, host           (no boot)   unit tests, cargo test")
         return 0
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda n, _frame: sys.exit(128 + n))
