@@ -5,7 +5,6 @@
 
 need_root
 use_ns "${1:-memmap}"
-remember_bindings
 INJECT=/sys/kernel/debug/$DRIVER/$DISK
 [ -w "$INJECT/inject_badblock" ] || plan_skip "$DRIVER has no inject_badblock"
 BAD=$((2 * MiB + 5 * 4096))

@@ -6,7 +6,6 @@
 need_root
 DRIVER=rdax_pmem
 use_ns memmap 1
-remember_bindings
 load_driver nd_pmem || plan_skip "no nd_pmem to compare with"
 NVDIMM=$(ns_of nvdimm)
 SEED=51

@@ -6,7 +6,6 @@
 
 need_root
 use_ns "${1:-nvdimm}"
-remember_bindings
 FAULT=/sys/kernel/debug/failslab
 FAULT_PAGE=/sys/kernel/debug/fail_page_alloc
 [ -d "$FAULT" ] || plan_skip "kernel without CONFIG_FAILSLAB"

@@ -5,7 +5,6 @@
 
 need_root
 use_ns "${1:-memmap}"
-remember_bindings
 
 gup()
 {

@@ -8,7 +8,6 @@
 
 need_root
 use_ns memmap "${1:-1}"
-remember_bindings
 [ -e /proc/sys/vm/memory_failure_recovery ] ||
 	plan_skip "kernel without CONFIG_MEMORY_FAILURE"
 OFF=$((2 * MiB + 7 * 4096))

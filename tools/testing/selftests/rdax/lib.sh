@@ -311,6 +311,15 @@ disk_of()
 	done
 }
 
+plan_fail()
+{
+	echo "KTAP version 1"
+	echo "1..1"
+	echo "not ok 1 setup: $*"
+	rm -rf "$TMP"
+	exit 1
+}
+
 # The tests see the namespaces bound as they were, whatever a test does.
 remember_bindings()
 {
@@ -332,15 +341,16 @@ load_driver()
 # Ends the script when the machine has no such namespace.
 use_ns()
 {
+	[ ${#boot_driver[@]} -gt 0 ] || remember_bindings
 	NS=$(ns_of "$@")
 	[ -n "$NS" ] || plan_skip "no $1 namespace (index ${2:-0})"
 	load_driver "$DRIVER" || plan_skip "no driver $DRIVER"
 	if [ "$(driver_of "$NS")" != "$DRIVER" ]; then
-		bind_to "$NS" "$DRIVER" || plan_skip "cannot bind $NS"
+		bind_to "$NS" "$DRIVER" || plan_fail "cannot bind $NS"
 	fi
 	DISK=$(disk_of "$NS")
 	DEV=/dev/$DISK
-	[ -b "$DEV" ] || plan_skip "$NS is bound but has no disk"
+	[ -b "$DEV" ] || plan_fail "$NS is bound but has no disk"
 }
 
 # Start and end the program that holds a file: see dax_hold.c.

@@ -5,7 +5,6 @@
 
 need_root
 use_ns "${1:-memmap}" "${2:-1}"
-remember_bindings
 WHOLE=$DEV
 case $DISK in
 *[0-9]) PART=${DEV}p ;;

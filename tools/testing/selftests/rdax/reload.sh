@@ -5,7 +5,6 @@
 
 need_root
 use_ns memmap
-remember_bindings
 [ "$DRIVER" = rdax_pmem ] || plan_skip "for rdax_pmem only"
 LEAK=/sys/kernel/debug/kmemleak
 ROUNDS=${1:-${RDAX_RELOADS:-50}}

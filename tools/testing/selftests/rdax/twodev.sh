@@ -7,7 +7,6 @@ need_root
 use_ns memmap 1
 DEV2=$DEV
 use_ns memmap 0
-remember_bindings
 SEED=31
 SIZE=$((8 * MiB))
 

@@ -9,7 +9,6 @@
 
 need_root
 use_ns memmap "${1:-0}"
-remember_bindings
 DRAIN_MS=1000
 # The drain, and what a debug kernel under emulation needs for the rest.
 BOUND=$((DRAIN_MS / 1000 + 60))

@@ -7,7 +7,6 @@
 need_root
 KIND=${1:-virtio}
 use_ns "$KIND"
-remember_bindings
 
 sync_mode()
 {
