@@ -402,6 +402,13 @@ need_rdax()
 	[ "$DRIVER" = rdax_pmem ] || skip "only rdax_pmem has this"
 }
 
+# udev reads a new disk, and one that was closed after writing; until it is
+# done the counters move and the module is in use.
+quiet()
+{
+	! command -v udevadm >/dev/null || udevadm settle
+}
+
 # --- file systems
 
 do_mkfs()

@@ -17,14 +17,7 @@ nowait()
 	bdev nowait "$DEV"
 }
 
-# Nobody else may do I/O while bytes are counted: udev reads a disk that was
-# closed after writing.
-quiet()
-{
-	command -v udevadm >/dev/null || return 0
-	udevadm settle
-}
-
+# Nobody else may do I/O while bytes are counted.
 counters()
 {
 	local before after

@@ -17,6 +17,7 @@ on_exit()
 # Each disk goes with the driver and comes back with it.
 reload_once()
 {
+	quiet
 	rmmod "$DRIVER"
 	[ ! -e "$DEV" ]
 	[ ! -e "/sys/kernel/debug/$DRIVER" ]
@@ -64,9 +65,16 @@ many()
 	fi
 	for ((i = 0; i < ROUNDS; i++)); do
 		reload_once
+		quiet
 		unbind "$NS"
 		[ ! -e "$DEV" ]
-		bind "$NS" "$DRIVER"
+		# Half of the rounds unload what has just let go of a device.
+		if ((i % 2)); then
+			rmmod "$DRIVER"
+			modprobe "$DRIVER"
+		else
+			bind "$NS" "$DRIVER"
+		fi
 	done
 	"$BIN/dax_bdev" write "$DEV" "$MiB" 65536 82 plain
 }
