@@ -55,6 +55,15 @@ run_test() {
 	echo "$token end $name $status $begin $EPOCHREALTIME"
 }
 
+# A report from before our first module is of the machine's making; it also turns
+# lockdep off, so nothing that follows in this boot would count.
+spoiled=$(dmesg | sed '/rdax: loading out-of-tree module/,$d' |
+	grep -Ef "$patterns" | grep -Evf "$allowed" | head -n 1)
+if [ -n "$spoiled" ]; then
+	echo "$token spoiled $spoiled"
+	exit 0
+fi
+
 echo "$token ready"
 while read -r name seconds program arguments; do
 	if [ -x "./$program" ]; then
