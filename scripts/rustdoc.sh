@@ -1,11 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# rustdoc.sh BUILD-DIRECTORY: documentation of the rdax crate, in
-# BUILD-DIRECTORY/doc. M= builds have no rustdoc target, so this replays the
+# rustdoc.sh [BUILD-DIRECTORY]: documentation of the rdax crate, in
+# BUILD-DIRECTORY/doc; without one, the release modules are built first. M= builds have no rustdoc target, so this replays the
 # compiler command that Kbuild recorded, with rustdoc for rustc.
 . "$(dirname "$0")/lib.sh"
 
-build=$(realpath "${1:?usage: rustdoc.sh BUILD-DIRECTORY}")
+if [ $# = 0 ]; then
+	settings=$("$RDAX_TOP/scripts/build-modules.sh" release)
+	eval "$settings"
+	set -- "$RDAX_BUILD"
+fi
+environment=$("$RDAX_TOP/scripts/toolchain.sh")
+eval "$environment"
+build=$(realpath "$1")
 recorded=$build/rust/rdax/.rdax.o.cmd
 [ -r "$recorded" ] || die "build the modules first: no $recorded"
 
