@@ -45,7 +45,9 @@ private_apt_update() {
 		Components: main
 		Signed-By: $DEBIAN_KEYRING
 	END
-	private_apt apt-get update -qq >&2
+	# A suite whose Release file has expired, or that a mirror lacks, is passed
+	# over; what is found in the others is verified as ever.
+	private_apt apt-get update -qq >&2 || note "not all of these suites could be read: $*"
 }
 
 # private_apt_newest PACKAGE [VERSION-PREFIX]: the newest version on offer.
