@@ -30,6 +30,11 @@ bool rdax_helper_folio_is_free(u64 pfn)
 	       !READ_ONCE(folio->share);
 }
 
+bool rdax_helper_folio_is_mapped(u64 pfn)
+{
+	return folio_mapped(pfn_folio(pfn));
+}
+
 /* The first pfn in [pfn, end) that is not free, or end. */
 u64 rdax_helper_next_used_pfn(u64 pfn, u64 end)
 {

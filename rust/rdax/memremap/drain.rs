@@ -96,8 +96,12 @@ impl PageMap {
     pub fn unmap_files(&self) {
         self.for_each_used(|pfn| {
             self.write_back_folio(pfn);
-            if let Some(inode) = DaxInode::of(pfn) {
-                inode.detach();
+            // One detach unmaps the whole file; its other folios must not walk it again.
+            // SAFETY: `pfn` belongs to this live map.
+            if unsafe { bindings::rdax_helper_folio_is_mapped(pfn) } {
+                if let Some(inode) = DaxInode::of(pfn) {
+                    inode.detach();
+                }
             }
             false
         });
