@@ -110,24 +110,17 @@ impl Pmem {
 
     /// Fails with `EIO`, and counts it, if one of `len` bytes at byte `offset` is bad.
     pub(crate) fn check_readable(&self, offset: u64, len: u64) -> Result {
-        if self.badblocks.is_empty() {
-            return Ok(());
+        if self.is_bad(offset, len) {
+            self.stats.poison_events.add(1);
+            return Err(EIO);
         }
-        match self.first_bad(offset >> SECTOR_SHIFT, len.div_ceil(SECTOR_SIZE)) {
-            None => Ok(()),
-            Some(_) => {
-                self.stats.poison_events.add(1);
-                Err(EIO)
-            }
-        }
+        Ok(())
     }
 
     /// Whether one of `len` bytes at byte `offset` is bad.
     pub(crate) fn is_bad(&self, offset: u64, len: u64) -> bool {
-        !self.badblocks.is_empty()
-            && self
-                .first_bad(offset >> SECTOR_SHIFT, len.div_ceil(SECTOR_SIZE))
-                .is_some()
+        self.first_bad(offset >> SECTOR_SHIFT, len.div_ceil(SECTOR_SIZE))
+            .is_some()
     }
 
     /// Marks sectors bad, as if the platform had reported them.
