@@ -315,6 +315,10 @@ class Vm:
             "panic=-1",
             "log_buf_len=8M",
             "rcupdate.rcu_cpu_stall_timeout=120",
+            # identify_cpu() clears the CPU's feature bits for a moment. With
+            # five-level page tables KASAN then takes every kernel address
+            # that an interrupt touches for a wild one: one boot in ten.
+            "no5lvl",
             # udev would give nd_pmem the namespaces before a test starts.
             f"modprobe.blacklist={blacklist}",
             f"virtme_link_mods={self.modules}",
