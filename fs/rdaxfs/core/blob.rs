@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Blobs: bytes of an inode in a chain of blocks, written as a whole and then only replaced.
+
+use crate::{
+    alloc::{
+        Allocator,
+        Purpose,
+        Taken, //
+    },
+    env::Vec,
+    medium::{
+        InFlight,
+        Medium,
+        Stored, //
+    },
+    Error,
+    Result, //
+};
+use rdaxfs_format::{
+    Blob,
+    Layout,
+    BLOB_PAYLOAD,
+    BLOCK_SIZE,
+    XATTR_TOTAL_MAX, //
+};
+
+const MAX_BLOCKS: usize = XATTR_TOTAL_MAX.div_ceil(BLOB_PAYLOAD);
+
+/// A blob that nothing refers to yet.
+pub(crate) struct NewBlob<'a> {
+    blocks: Vec<Taken<'a>>,
+}
+
+impl<'a> NewBlob<'a> {
+    /// Writes `bytes` for inode `ino` in its `generation`; no bytes take no block.
+    pub(crate) fn write(
+        medium: &impl Medium,
+        alloc: &'a Allocator,
+        (ino, generation): (u64, u32),
+        bytes: &[u8],
+    ) -> Result<(Self, Stored<InFlight>)> {
+        let mut blob = Self { blocks: Vec::new() };
+        let mut stored = Stored::none();
+        let mut block = Vec::filled(BLOCK_SIZE as usize, 0u8)?;
+        let home = alloc.shard_of(ino / 16);
+        for payload in bytes.chunks(BLOB_PAYLOAD).rev() {
+            let taken = alloc.borrow(Purpose::Small, 1, None, home)?;
+            let next = blob.head();
+            let len = Blob { next, payload }.encode(ino, generation, &mut block);
+            let written = len.and_then(|len| block.get(..len)).ok_or(Error::TooBig)?;
+            let at = taken.run().block.saturating_mul(BLOCK_SIZE);
+            stored = stored.and(Stored::write(medium, at, written)?);
+            blob.blocks.push(taken)?;
+        }
+        Ok((blob, stored))
+    }
+
+    /// Its first block (0: none).
+    pub(crate) fn head(&self) -> u64 {
+        self.blocks.last().map_or(0, |taken| taken.run().block)
+    }
+
+    /// How many blocks it takes.
+    pub(crate) fn len(&self) -> u64 {
+        self.blocks.len() as u64
+    }
+
+    /// An inode on the medium refers to it now.
+    pub(crate) fn keep(mut self) {
+        while let Some(taken) = self.blocks.pop() {
+            taken.keep();
+        }
+    }
+}
+
+/// Walks the chain of blocks that begins at block `head` (0: empty): each block with its payload.
+pub(crate) fn chain(
+    medium: &impl Medium,
+    layout: &Layout,
+    (ino, generation): (u64, u32),
+    head: u64,
+    mut visit: impl FnMut(u64, &[u8]) -> Result,
+) -> Result {
+    if head == 0 {
+        return Ok(());
+    }
+    let mut bytes = Vec::filled(BLOCK_SIZE as usize, 0u8)?;
+    let mut block = head;
+    for _ in 0..MAX_BLOCKS {
+        if !layout.is_data(block, 1) {
+            return Err(Error::Corrupt("chain of blob blocks leads nowhere"));
+        }
+        medium.load(block.saturating_mul(BLOCK_SIZE), &mut bytes)?;
+        let blob = Blob::decode(&bytes, ino, generation)?;
+        visit(block, blob.payload)?;
+        block = blob.next;
+        if block == 0 {
+            return Ok(());
+        }
+    }
+    Err(Error::Corrupt("chain of blob blocks is too long"))
+}
+
+/// All bytes of the blob that begins at block `head` (0: empty).
+pub(crate) fn read(
+    medium: &impl Medium,
+    layout: &Layout,
+    owner: (u64, u32),
+    head: u64,
+) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    chain(medium, layout, owner, head, |_, payload| {
+        bytes.extend(payload)
+    })?;
+    Ok(bytes)
+}

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Inodes that are free: blocks of inodes, made when there is none left and given back when one is
+//! wholly free and another one too.
+//!
+//! Lock order: inode map, then journal slot; inodes of a shard on their own.
+
+use crate::{
+    alloc::{
+        Allocator,
+        Purpose,
+        Run, //
+    },
+    env::{
+        Atomic,
+        Lock,
+        LockClass,
+        Vec, //
+    },
+    hash::{
+        hash_number,
+        Table, //
+    },
+    journal::Journal,
+    medium::{
+        Medium,
+        Stored, //
+    },
+    Error,
+    Result, //
+};
+use rdaxfs_format::{
+    DiskInode,
+    ImapGroup,
+    Layout,
+    IMAP_GROUP_BLOCKS,
+    IMAP_GROUP_SIZE,
+    INODES_PER_BLOCK,
+    INODE_SIZE, //
+};
+
+/// All inodes of a block.
+const WHOLE: u16 = u16::MAX;
+
+/// The blocks of inodes of a shard that have a free one.
+#[derive(Default)]
+struct Inodes {
+    /// Block, and a set bit for each free inode.
+    blocks: Vec<(u64, u16)>,
+    places: Table,
+    /// Blocks whose inodes are all free.
+    whole: usize,
+}
+
+/// The free inodes of a volume.
+pub(crate) struct InodeTable {
+    layout: Layout,
+    shards: Vec<Lock<Inodes>>,
+    imap: Lock<()>,
+    /// Inodes there is room for in blocks of inodes, and those of them that are free.
+    total: Atomic,
+    free: Atomic,
+}
+
+/// A free inode that is about to be used; dropped, it is free again.
+pub(crate) struct Reserved<'t> {
+    table: &'t InodeTable,
+    shard: usize,
+    ino: u64,
+    used: bool,
+}
+
+impl Reserved<'_> {
+    /// Its number.
+    pub(crate) fn ino(&self) -> u64 {
+        self.ino
+    }
+
+    /// It is in use on the medium now.
+    pub(crate) fn keep(mut self) {
+        self.used = true;
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        if !self.used {
+            self.table.put(self.shard, self.ino);
+        }
+    }
+}
+
+impl InodeTable {
+    /// A table that knows of no inode.
+    pub(crate) fn new(layout: Layout, shards: usize) -> Result<Self> {
+        let mut list = Vec::new();
+        for _ in 0..shards {
+            list.push(Lock::new(Inodes::default(), LockClass::Inodes)?)?;
+        }
+        Ok(Self {
+            layout,
+            shards: list,
+            imap: Lock::new((), LockClass::InodeMap)?,
+            total: Atomic::new(0),
+            free: Atomic::new(0),
+        })
+    }
+
+    /// Inodes that there is room for, and those of them that are free.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.total.get(), self.free.get())
+    }
+
+    /// Makes a block known, with a set bit in `free` for each free inode.
+    pub(crate) fn add_block(&self, shard: usize, block: u64, free: u16) -> Result {
+        self.total.add(INODES_PER_BLOCK);
+        self.free.add(free.count_ones().into());
+        let Some(inodes) = self.shards.get(shard).filter(|_| free != 0) else {
+            return Ok(());
+        };
+        inodes.lock().add(block, free)
+    }
+
+    /// Takes a free inode, from shard `home` if that has one.
+    pub(crate) fn reserve<M: Medium>(
+        &self,
+        medium: &M,
+        journal: &Journal,
+        alloc: &Allocator,
+        home: usize,
+    ) -> Result<Reserved<'_>> {
+        if let Some(reserved) = self.take_any(home) {
+            return Ok(reserved);
+        }
+        match self.make_block(medium, journal, alloc, home) {
+            // Somebody may have freed one meanwhile.
+            Err(Error::NoSpace) => self.take_any(home).ok_or(Error::NoSpace),
+            Err(error) => Err(error),
+            Ok(reserved) => Ok(reserved),
+        }
+    }
+
+    fn take_any(&self, home: usize) -> Option<Reserved<'_>> {
+        let count = self.shards.len();
+        for step in 0..count {
+            let shard = home.wrapping_add(step).checked_rem(count)?;
+            if let Some(ino) = self.shards.get(shard)?.lock().take() {
+                self.free.sub(1);
+                return Some(Reserved {
+                    table: self,
+                    shard,
+                    ino,
+                    used: false,
+                });
+            }
+        }
+        None
+    }
+
+    /// Makes a block of free inodes and takes the first one.
+    fn make_block<M: Medium>(
+        &self,
+        medium: &M,
+        journal: &Journal,
+        alloc: &Allocator,
+        home: usize,
+    ) -> Result<Reserved<'_>> {
+        // Not from the reserve: that is for making room.
+        let run = alloc.alloc(Purpose::Small, 1, None, home)?;
+        let shard = alloc.shard_of(run.block);
+        let made = self.publish_block(medium, journal, run.block);
+        let made = made.and_then(|()| self.add_block(shard, run.block, WHOLE & !1));
+        if let Err(error) = made {
+            alloc.free(run);
+            return Err(error);
+        }
+        Ok(Reserved {
+            table: self,
+            shard,
+            ino: run.block.saturating_mul(INODES_PER_BLOCK),
+            used: false,
+        })
+    }
+
+    fn publish_block<M: Medium>(&self, medium: &M, journal: &Journal, block: u64) -> Result {
+        let mut stored = Stored::none();
+        for index in 0..INODES_PER_BLOCK {
+            let ino = block.saturating_mul(INODES_PER_BLOCK).saturating_add(index);
+            let at = self.layout.inode_at(ino);
+            // A number that was used before goes on with its generations.
+            let mut old = [0; INODE_SIZE];
+            let generation = match medium.load(at, &mut old) {
+                Ok(()) => DiskInode::decode(&old, ino).map_or(0, |inode| inode.generation.get()),
+                Err(_) => 0,
+            };
+            let mut inode = DiskInode::free(ino, generation.wrapping_add(1));
+            stored = stored.and(Stored::write(medium, at, inode.encode())?);
+        }
+        self.set_map(medium, journal, block, true, stored)
+    }
+
+    fn set_map<M: Medium>(
+        &self,
+        medium: &M,
+        journal: &Journal,
+        block: u64,
+        inodes: bool,
+        stored: Stored<crate::medium::InFlight>,
+    ) -> Result {
+        let index = block / IMAP_GROUP_BLOCKS;
+        let at = self.layout.imap_at(index);
+        let _imap = self.imap.lock();
+        let mut bytes = [0; IMAP_GROUP_SIZE];
+        medium.load(at, &mut bytes)?;
+        let mut group = ImapGroup::decode(&bytes, index)?;
+        group.set(block % IMAP_GROUP_BLOCKS, inodes);
+        let mut tx = journal.begin(medium)?;
+        tx.store(at, group.encode())?;
+        tx.after(stored);
+        tx.commit()
+    }
+
+    fn put(&self, shard: usize, ino: u64) {
+        let block = self.layout.inode_block(ino);
+        let bit = 1u16 << (ino % INODES_PER_BLOCK);
+        if let Some(inodes) = self.shards.get(shard) {
+            // Without memory to note it, the inode is free again after the next mount.
+            if inodes.lock().add(block, bit).is_ok() {
+                self.free.add(1);
+            }
+        }
+    }
+
+    /// The inode is free on the medium. Gives its block back if that is wholly free and not the
+    /// only such one of its shard.
+    pub(crate) fn free<M: Medium>(
+        &self,
+        medium: &M,
+        journal: &Journal,
+        alloc: &Allocator,
+        ino: u64,
+    ) -> Result {
+        let block = self.layout.inode_block(ino);
+        let shard = alloc.shard_of(block);
+        self.put(shard, ino);
+        let Some(inodes) = self.shards.get(shard) else {
+            return Ok(());
+        };
+        if !inodes.lock().take_whole(block) {
+            return Ok(());
+        }
+        if let Err(error) = self.set_map(medium, journal, block, false, Stored::none()) {
+            // It stays a block of inodes.
+            let _ = inodes.lock().add(block, WHOLE);
+            return Err(error);
+        }
+        self.total.sub(INODES_PER_BLOCK);
+        self.free.sub(INODES_PER_BLOCK);
+        alloc.free(Run { block, len: 1 });
+        Ok(())
+    }
+
+    /// Whether `block` is one of inodes.
+    pub(crate) fn is_inode_block(&self, medium: &impl Medium, block: u64) -> Result<bool> {
+        let index = block / IMAP_GROUP_BLOCKS;
+        let mut bytes = [0; IMAP_GROUP_SIZE];
+        let _imap = self.imap.lock();
+        medium.load(self.layout.imap_at(index), &mut bytes)?;
+        Ok(ImapGroup::decode(&bytes, index)?.get(block % IMAP_GROUP_BLOCKS))
+    }
+}
+
+impl Inodes {
+    fn place(&self, block: u64) -> Option<usize> {
+        let found = self.places.find(hash_number(block), |place| {
+            Ok(self
+                .blocks
+                .get(place as usize)
+                .is_some_and(|entry| entry.0 == block))
+        });
+        found.ok().flatten().map(|place| place as usize)
+    }
+
+    fn add(&mut self, block: u64, free: u16) -> Result {
+        if let Some(place) = self.place(block) {
+            if let Some((_, bits)) = self.blocks.get_mut(place) {
+                *bits |= free;
+                self.whole = self.whole.saturating_add((*bits == WHOLE).into());
+            }
+            return Ok(());
+        }
+        let place = u32::try_from(self.blocks.len()).map_err(|_| Error::NoMemory)?;
+        self.blocks.reserve(1)?;
+        self.places.insert(hash_number(block), place)?;
+        self.whole = self.whole.saturating_add((free == WHOLE).into());
+        self.blocks.push((block, free))
+    }
+
+    fn take(&mut self) -> Option<u64> {
+        let place = self.blocks.len().checked_sub(1)?;
+        let (block, bits) = self.blocks.get_mut(place)?;
+        let (block, index) = (*block, bits.trailing_zeros());
+        self.whole = self.whole.saturating_sub((*bits == WHOLE).into());
+        *bits &= bits.wrapping_sub(1);
+        if *bits == 0 {
+            self.remove(place);
+        }
+        Some(
+            block
+                .saturating_mul(INODES_PER_BLOCK)
+                .saturating_add(index.into()),
+        )
+    }
+
+    /// Takes `block` out if all its inodes are free and another such block is there.
+    fn take_whole(&mut self, block: u64) -> bool {
+        let Some(place) = self.place(block).filter(|_| self.whole > 1) else {
+            return false;
+        };
+        if self.blocks.get(place).is_none_or(|entry| entry.1 != WHOLE) {
+            return false;
+        }
+        self.remove(place);
+        self.whole = self.whole.saturating_sub(1);
+        true
+    }
+
+    fn remove(&mut self, place: usize) {
+        let last = self.blocks.len().saturating_sub(1);
+        if let (Some(&gone), Some(&moved)) = (self.blocks.get(place), self.blocks.get(last)) {
+            self.places.remove(hash_number(gone.0), place as u32);
+            if place != last {
+                let hash = hash_number(moved.0);
+                self.places.remove(hash, last as u32);
+                // A place was just taken out: there is room.
+                let _ = self.places.insert(hash, place as u32);
+                if let Some(entry) = self.blocks.get_mut(place) {
+                    *entry = moved;
+                }
+            }
+            self.blocks.truncate(last);
+        }
+    }
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Mounting: recovery, and finding out what is free.
+//!
+//! What is in use follows from the inodes alone, so mounting reads all of them once, with their
+//! extents. An inode without a name is freed: it was open when the power went.
+
+use crate::{
+    alloc::{
+        Allocator,
+        Run, //
+    },
+    itable::InodeTable,
+    journal::{
+        self,
+        Journal, //
+    },
+    medium::Medium,
+    node::Node,
+    volume::{
+        load_super,
+        MountOptions,
+        Parts,
+        Recovery, //
+    },
+    Error,
+    Result,
+    Volume, //
+};
+use rdaxfs_format::{
+    DiskInode,
+    ImapGroup,
+    Layout,
+    State,
+    FEATURES_RO_COMPAT,
+    IMAP_GROUP_BLOCKS,
+    IMAP_GROUP_SIZE,
+    INODES_PER_BLOCK,
+    INODE_SIZE, //
+};
+
+impl<M: Medium> Volume<M> {
+    /// Mounts the volume on `medium`: recovers what the last mount left, if that was cut off, and
+    /// builds what is only kept in memory. A volume that is corrupt can only be mounted read-only.
+    pub fn mount(medium: M, options: &MountOptions) -> Result<Self> {
+        let sb = load_super(&medium)?;
+        let layout = sb.layout();
+        if !options.read_only && sb.ro_compat.get() & !FEATURES_RO_COMPAT != 0 {
+            return Err(Error::ReadOnly);
+        }
+        let mut recovery = Recovery {
+            unclean: sb.state() == State::Active,
+            ..Recovery::default()
+        };
+        if !options.no_stores {
+            recovery.transactions = journal::recover(&medium, &layout)?;
+        } else if journal::pending(&medium, &layout)? != 0 {
+            return Err(Error::ReadOnly);
+        }
+        let alloc = Allocator::new(layout, options.huge_offset, options.shards)?;
+        let inodes = InodeTable::new(layout, alloc.shards())?;
+        let journal = Journal::new(layout)?;
+        let mut scan = Scan {
+            medium: &medium,
+            journal: &journal,
+            layout,
+            alloc: &alloc,
+            inodes: &inodes,
+            free_orphans: !options.no_stores,
+            orphans: 0,
+        };
+        match scan.run() {
+            Err(Error::Corrupt(_) | Error::Io) if options.read_only => {}
+            done => done?,
+        }
+        recovery.orphans = scan.orphans;
+        let volume = Self::from_parts(Parts {
+            medium,
+            sb,
+            journal,
+            alloc,
+            inodes,
+            recovery,
+            options: *options,
+        })?;
+        if !options.read_only {
+            volume.activate(options.now)?;
+        }
+        Ok(volume)
+    }
+}
+
+struct Scan<'a, M: Medium> {
+    medium: &'a M,
+    journal: &'a Journal,
+    layout: Layout,
+    alloc: &'a Allocator,
+    inodes: &'a InodeTable,
+    free_orphans: bool,
+    orphans: u64,
+}
+
+impl<M: Medium> Scan<'_, M> {
+    fn run(&mut self) -> Result {
+        let mut bytes = [0; IMAP_GROUP_SIZE];
+        for index in 0..self.layout.imap_groups() {
+            self.medium.load(self.layout.imap_at(index), &mut bytes)?;
+            let group = ImapGroup::decode(&bytes, index)?;
+            if group.is_empty() {
+                continue;
+            }
+            for bit in (0..IMAP_GROUP_BLOCKS).filter(|&bit| group.get(bit)) {
+                let first = index.saturating_mul(IMAP_GROUP_BLOCKS);
+                self.inode_block(first.saturating_add(bit))?;
+            }
+            self.medium.pause()?;
+        }
+        Ok(())
+    }
+
+    fn inode_block(&mut self, block: u64) -> Result {
+        self.alloc.take(Run { block, len: 1 })?;
+        let mut free = 0u16;
+        for index in 0..INODES_PER_BLOCK {
+            let ino = block.saturating_mul(INODES_PER_BLOCK).saturating_add(index);
+            if self.inode(ino)? {
+                free |= 1 << index;
+            }
+        }
+        self.inodes
+            .add_block(self.alloc.shard_of(block), block, free)
+    }
+
+    /// Whether the inode is free.
+    fn inode(&mut self, ino: u64) -> Result<bool> {
+        let mut bytes = [0; INODE_SIZE];
+        self.medium.load(self.layout.inode_at(ino), &mut bytes)?;
+        let inode = DiskInode::decode(&bytes, ino)?;
+        if !inode.in_use() {
+            return Ok(true);
+        }
+        if inode.nlink.get() == 0 && self.free_orphans {
+            self.orphans = self.orphans.saturating_add(1);
+            let mut tx = self.journal.begin(self.medium)?;
+            tx.inode(&mut DiskInode::free(ino, inode.generation.get()))?;
+            tx.commit()?;
+            return Ok(true);
+        }
+        Node::load(self.medium, &self.layout, ino)?.claim(self.medium, &self.layout, self.alloc)?;
+        Ok(false)
+    }
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An inode in memory.
+
+use crate::{
+    alloc::{
+        Allocator,
+        Run, //
+    },
+    blob,
+    dir::DirIndex,
+    env::Vec,
+    extents::{
+        self,
+        Entry,
+        ExtentBlocks,
+        ExtentMap,
+        Slot, //
+    },
+    medium::Medium,
+    Error,
+    Result, //
+};
+use rdaxfs_format::{
+    DiskInode,
+    Extent,
+    Layout,
+    BLOCK_SHIFT,
+    INLINE_BYTES,
+    INLINE_EXTENTS,
+    INODE_SIZE,
+    SYMLINK_MAX, //
+};
+
+/// Blocks past the end of the file that a write is filling and that nothing refers to yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pending {
+    pub(crate) extent: Extent,
+    /// The blocks are the file's already, unwritten.
+    pub(crate) owned: bool,
+}
+
+/// An inode in memory. It belongs to one volume; whoever changes it holds its lock.
+///
+/// # Invariants
+///
+/// `disk` is what is on the medium. Unless `stale`, so are the extents.
+pub struct Node {
+    pub(crate) disk: DiskInode,
+    pub(crate) map: ExtentMap,
+    pub(crate) free_slots: Vec<Slot>,
+    pub(crate) extent_blocks: ExtentBlocks,
+    /// Blocks of extended attributes and of a long symbolic link.
+    pub(crate) blob_blocks: u64,
+    pub(crate) dir: Option<DirIndex>,
+    pub(crate) pending: Option<Pending>,
+    /// There was no memory to follow a change: read it again.
+    pub(crate) stale: bool,
+}
+
+impl Node {
+    /// A new inode without blocks.
+    pub(crate) fn new(disk: DiskInode) -> Result<Self> {
+        let mut node = Self {
+            disk,
+            map: ExtentMap::default(),
+            free_slots: Vec::new(),
+            extent_blocks: ExtentBlocks::default(),
+            blob_blocks: 0,
+            dir: None,
+            pending: None,
+            stale: false,
+        };
+        node.free_slots.reserve(INLINE_EXTENTS)?;
+        if disk.has_extents() {
+            for slot in (0..INLINE_EXTENTS).rev() {
+                node.free_slots.push(slot as Slot)?;
+            }
+        }
+        Ok(node)
+    }
+
+    /// Reads inode `ino`. `Error::Stale` if it is free.
+    pub(crate) fn load(medium: &impl Medium, layout: &Layout, ino: u64) -> Result<Self> {
+        let mut bytes = [0; INODE_SIZE];
+        medium.load(layout.inode_at(ino), &mut bytes)?;
+        let disk = DiskInode::decode(&bytes, ino)?;
+        if !disk.in_use() {
+            return Err(Error::Stale);
+        }
+        let mut node = Self::new(disk)?;
+        if disk.has_extents() {
+            node.load_extents(medium, layout)?;
+        }
+        blob::chain(medium, layout, node.owner(), disk.xattrs.get(), |_, _| {
+            node.blob_blocks = node.blob_blocks.saturating_add(1);
+            Ok(())
+        })?;
+        if disk.is_symlink() {
+            if disk.size.get() > SYMLINK_MAX as u64 || disk.size.get() == 0 {
+                return Err(Error::Corrupt("symbolic link has a bad length"));
+            }
+            blob::chain(medium, layout, node.owner(), disk.extents.get(), |_, _| {
+                node.blob_blocks = node.blob_blocks.saturating_add(1);
+                Ok(())
+            })?;
+        }
+        Ok(node)
+    }
+
+    fn load_extents(&mut self, medium: &impl Medium, layout: &Layout) -> Result {
+        self.map = ExtentMap::default();
+        self.extent_blocks = ExtentBlocks::default();
+        self.free_slots.clear();
+        for slot in (0..INLINE_EXTENTS).rev() {
+            let extent = self.disk.extent(slot).get()?;
+            self.load_extent(layout, slot as Slot, extent)?;
+        }
+        let owner = self.owner();
+        extents::chain(
+            medium,
+            layout,
+            owner,
+            self.disk.extents.get(),
+            |block, index, group| {
+                if index == 0 {
+                    self.extent_blocks.0.push(block)?;
+                }
+                let number = self.extent_blocks.0.len().saturating_sub(1);
+                for (place, raw) in group.extents.iter().enumerate() {
+                    let slot = ExtentBlocks::slot(number, index, place)?;
+                    self.load_extent(layout, slot, raw.get()?)?;
+                }
+                Ok(())
+            },
+        )
+    }
+
+    fn load_extent(&mut self, layout: &Layout, slot: Slot, extent: Option<Extent>) -> Result {
+        let Some(extent) = extent else {
+            return self.free_slots.push(slot);
+        };
+        if !layout.is_data(extent.pblk, extent.len) {
+            return Err(Error::Corrupt("extent reaches past the volume"));
+        }
+        let next = self.map.at_or_after(extent.lblk);
+        if next.is_some_and(|next| next.extent.lblk < extent.end()) {
+            return Err(Error::Corrupt("extents overlap"));
+        }
+        self.map.insert(Entry { extent, slot })
+    }
+
+    /// Reads again what a lack of memory kept from being followed.
+    pub(crate) fn refresh(&mut self, medium: &impl Medium, layout: &Layout) -> Result {
+        if self.stale {
+            self.load_extents(medium, layout)?;
+            self.stale = false;
+        }
+        Ok(())
+    }
+
+    /// Number and generation.
+    pub(crate) fn owner(&self) -> (u64, u32) {
+        (self.disk.ino.get(), self.disk.generation.get())
+    }
+
+    /// The inode number.
+    pub fn ino(&self) -> u64 {
+        self.disk.ino.get()
+    }
+
+    /// The inode as it is on the medium.
+    pub fn inode(&self) -> &DiskInode {
+        &self.disk
+    }
+
+    /// The size in bytes.
+    pub fn size(&self) -> u64 {
+        self.disk.size.get()
+    }
+
+    /// Blocks of 4 KiB it takes, extents and attributes included, the inode not.
+    pub fn blocks(&self) -> u64 {
+        let pending = self.pending.filter(|pending| !pending.owned);
+        self.map
+            .blocks()
+            .saturating_add(self.extent_blocks.0.len() as u64)
+            .saturating_add(self.blob_blocks)
+            .saturating_add(pending.map_or(0, |pending| pending.extent.len))
+    }
+
+    /// How many extents it has.
+    pub fn extents(&self) -> usize {
+        self.map.len()
+    }
+
+    /// All extents in order.
+    pub fn iter_extents(&self) -> impl Iterator<Item = Extent> + '_ {
+        self.map.iter().map(|entry| entry.extent)
+    }
+
+    /// Bytes of memory that its extents and its index take.
+    pub fn memory(&self) -> usize {
+        let index = self.dir.as_ref().map_or(0, DirIndex::memory);
+        self.map.memory().saturating_add(index)
+    }
+
+    /// Whether it has extended attributes.
+    pub fn has_xattrs(&self) -> bool {
+        self.disk.xattrs.get() != 0
+    }
+
+    /// The target of a symbolic link that fits into the inode.
+    pub fn inline_target(&self) -> Option<&[u8]> {
+        let len = usize::try_from(self.size()).ok()?;
+        let short = self.disk.is_symlink() && len <= INLINE_BYTES;
+        self.disk.inline.get(..len).filter(|_| short)
+    }
+
+    /// Every run of blocks that it takes.
+    pub(crate) fn each_run(
+        &self,
+        medium: &impl Medium,
+        layout: &Layout,
+        mut f: impl FnMut(Run) -> Result,
+    ) -> Result {
+        for entry in self.map.iter() {
+            let Extent { pblk, len, .. } = entry.extent;
+            f(Run { block: pblk, len })?;
+        }
+        for &block in self.extent_blocks.0.iter() {
+            f(Run { block, len: 1 })?;
+        }
+        let blob = if self.disk.is_symlink() {
+            self.disk.extents.get()
+        } else {
+            0
+        };
+        for head in [self.disk.xattrs.get(), blob] {
+            blob::chain(medium, layout, self.owner(), head, |block, _| {
+                f(Run { block, len: 1 })
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Takes all its blocks from the free ones, while the volume is mounted.
+    pub(crate) fn claim(&self, medium: &impl Medium, layout: &Layout, alloc: &Allocator) -> Result {
+        self.each_run(medium, layout, |run| alloc.take(run))
+    }
+}
+
+/// The blocks that `bytes` bytes take.
+pub(crate) fn blocks_for(bytes: u64) -> u64 {
+    bytes.div_ceil(1 << BLOCK_SHIFT)
+}

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The blocks of a file: finding them, filling holes, and writes past the end.
+
+use super::touch;
+use crate::{
+    alloc::{
+        Purpose,
+        Run,
+        Taken, //
+    },
+    change::Change,
+    extents::Plan,
+    medium::{
+        InFlight,
+        Stored, //
+    },
+    node::{
+        blocks_for,
+        Pending, //
+    },
+    Error,
+    Medium,
+    Node,
+    Result,
+    Volume, //
+};
+use rdaxfs_format::{
+    DiskInode,
+    DiskTime,
+    Extent,
+    BLOCK_SHIFT,
+    BLOCK_SIZE,
+    EXTENT_MAX_BLOCKS,
+    HUGE_BLOCKS,
+    MAX_FILE_SIZE, //
+};
+
+/// Blocks that one call fills at most (32 MiB).
+const FILL_MAX: u64 = 8192;
+
+/// Where blocks of a file are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// Nowhere; they read as zeros.
+    Hole,
+    /// From this block of the volume on, but they read as zeros.
+    Unwritten(u64),
+    /// From this block of the volume on.
+    Written(u64),
+}
+
+/// A run of blocks of a file that are all of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// The first block in the file.
+    pub lblk: u64,
+    /// How many blocks.
+    pub len: u64,
+    /// Where they are.
+    pub span: Span,
+    /// They were a hole, or unwritten, before the call.
+    pub fresh: bool,
+}
+
+impl<M: Medium> Volume<M> {
+    /// The first run of blocks among `len` (at least 1) from block `lblk` of the file on.
+    pub fn map(&self, node: &Node, lblk: u64, len: u64) -> Result<Mapping> {
+        self.check_alive()?;
+        if node.stale {
+            return Err(Error::NoMemory);
+        }
+        let len = len.clamp(1, EXTENT_MAX_BLOCKS);
+        let hole = |len| Mapping {
+            lblk,
+            len,
+            span: Span::Hole,
+            fresh: false,
+        };
+        let Some(entry) = node.map.at_or_after(lblk) else {
+            return Ok(hole(len));
+        };
+        let extent = entry.extent;
+        let Some(offset) = lblk.checked_sub(extent.lblk) else {
+            return Ok(hole(len.min(extent.lblk.saturating_sub(lblk))));
+        };
+        let pblk = extent.pblk.saturating_add(offset);
+        let span = if extent.unwritten {
+            Span::Unwritten(pblk)
+        } else {
+            Span::Written(pblk)
+        };
+        Ok(Mapping {
+            span,
+            ..hole(len.min(extent.len.saturating_sub(offset)))
+        })
+    }
+
+    /// As [`map`](Self::map), but a hole or unwritten blocks become written ones, full of zeros.
+    /// With `huge`, a hole is only filled if a whole aligned 2 MiB chunk can be had for it;
+    /// otherwise it stays one.
+    pub fn fill(&self, node: &mut Node, lblk: u64, len: u64, huge: bool) -> Result<Mapping> {
+        node.refresh(self.medium(), self.layout())?;
+        let found = self.map(node, lblk, len.min(FILL_MAX))?;
+        let (run, taken) = match found.span {
+            Span::Written(_) => return Ok(found),
+            Span::Unwritten(block) if huge && found.len < HUGE_BLOCKS => {
+                let _ = block;
+                return Ok(found);
+            }
+            Span::Unwritten(block) => (
+                Run {
+                    block,
+                    len: found.len,
+                },
+                None,
+            ),
+            Span::Hole => {
+                let taken = match huge {
+                    true => self.alloc_huge(node, lblk, found.len)?,
+                    false => Some(self.alloc_data(node, lblk, found.len)?),
+                };
+                match taken {
+                    Some(taken) => (taken.run(), Some(taken)),
+                    None => return Ok(found),
+                }
+            }
+        };
+        self.check_writable()?;
+        let zeroed = self.zero_run(run)?;
+        let extent = Extent {
+            lblk,
+            pblk: run.block,
+            len: run.len,
+            unwritten: false,
+        };
+        self.publish(node, extent, node.disk, zeroed)?;
+        if let Some(taken) = taken {
+            taken.keep();
+        }
+        Ok(Mapping {
+            len: run.len,
+            span: Span::Written(run.block),
+            fresh: true,
+            ..found
+        })
+    }
+
+    fn alloc_huge(&self, node: &Node, lblk: u64, len: u64) -> Result<Option<Taken<'_>>> {
+        if lblk % HUGE_BLOCKS != 0 || len < HUGE_BLOCKS {
+            return Ok(None);
+        }
+        match self
+            .alloc()
+            .borrow(Purpose::Huge, HUGE_BLOCKS, None, self.home(node.ino()))
+        {
+            Err(Error::NoSpace) => Ok(None),
+            taken => taken.map(Some),
+        }
+    }
+
+    /// Takes 1 to `len` blocks for a hole at block `lblk` of the file.
+    pub(super) fn alloc_data(&self, node: &Node, lblk: u64, len: u64) -> Result<Taken<'_>> {
+        let home = self.home(node.ino());
+        let offset = lblk % HUGE_BLOCKS;
+        if offset == 0 && len >= HUGE_BLOCKS {
+            match self.alloc().borrow(Purpose::Huge, len, None, home) {
+                Err(Error::NoSpace) => {}
+                taken => return taken,
+            }
+        }
+        let len = len.min(HUGE_BLOCKS.saturating_sub(offset));
+        let large =
+            lblk.saturating_add(len) >= HUGE_BLOCKS || node.size() >= HUGE_BLOCKS * BLOCK_SIZE;
+        let purpose = if large {
+            Purpose::Stream(offset)
+        } else {
+            Purpose::Small
+        };
+        let goal = self.goal(node, lblk);
+        self.alloc().borrow(purpose, len, goal, home)
+    }
+
+    /// The block where block `lblk` of the file is best put: after the one before it, as far from
+    /// it as in the file. At the start of a huge page only if that makes one of the CPU's.
+    fn goal(&self, node: &Node, lblk: u64) -> Option<u64> {
+        let before = node.map.before(lblk)?.extent;
+        let gap = lblk.checked_sub(before.end())?;
+        let goal = before.pend().checked_add(gap)?;
+        let congruent = self.alloc().huge_offset(goal) == lblk % HUGE_BLOCKS;
+        let same_page = before.end().saturating_sub(1) / HUGE_BLOCKS == lblk / HUGE_BLOCKS;
+        match (congruent, gap) {
+            (true, 0) => Some(goal),
+            (true, _) if same_page => Some(goal),
+            (false, 0) if lblk % HUGE_BLOCKS != 0 => Some(goal),
+            _ => None,
+        }
+    }
+
+    pub(super) fn zero_run(&self, run: Run) -> Result<Stored<InFlight>> {
+        let at = run.block.saturating_mul(BLOCK_SIZE);
+        Stored::zero(self.medium(), at, run.len.saturating_mul(BLOCK_SIZE))
+    }
+
+    /// Makes `extent` the file's once `before` is durable, with `disk` as its inode.
+    fn publish(
+        &self,
+        node: &mut Node,
+        extent: Extent,
+        mut disk: DiskInode,
+        before: Stored<InFlight>,
+    ) -> Result {
+        let plan = Plan::replace(&node.map, extent.lblk, extent.end(), &[extent])?;
+        let mut tx = self.begin()?;
+        tx.after(before);
+        let change = Change::new(self.medium(), self.alloc(), node, plan, &mut tx)?;
+        change.store(&mut tx, self.medium(), node, &mut disk)?;
+        tx.inode(&mut disk)?;
+        tx.commit()?;
+        node.disk = disk;
+        change.finish(node);
+        Ok(())
+    }
+
+    /// Prepares a write of `len` bytes (at least 1) at byte `pos`: the mapping that it may store
+    /// to, which covers `pos` and may be shorter. [`end_write`](Self::end_write) must follow.
+    ///
+    /// Blocks past the end of the file are not the file's before that: nothing but the write may
+    /// look at them. Where [`Mapping::fresh`] is set, a hole in the file was filled.
+    pub fn begin_write(&self, node: &mut Node, pos: u64, len: u64) -> Result<Mapping> {
+        self.check_writable()?;
+        node.refresh(self.medium(), self.layout())?;
+        self.drop_pending(node);
+        let end = pos
+            .checked_add(len)
+            .filter(|&end| end <= MAX_FILE_SIZE)
+            .ok_or(Error::TooBig)?;
+        if pos > node.size() {
+            self.zero_tail(node, node.size(), pos)?;
+        }
+        let lblk = pos >> BLOCK_SHIFT;
+        let blocks = blocks_for(end).saturating_sub(lblk);
+        let found = self.map(node, lblk, blocks.min(FILL_MAX))?;
+        let (run, owned, taken) = match found.span {
+            Span::Written(_) => return Ok(found),
+            _ if lblk < blocks_for(node.size()) => {
+                // Only as far as the file goes.
+                let inside = blocks_for(node.size()).saturating_sub(lblk);
+                return self.fill(node, lblk, blocks.min(inside), false);
+            }
+            Span::Unwritten(block) => (
+                Run {
+                    block,
+                    len: found.len,
+                },
+                true,
+                None,
+            ),
+            Span::Hole => {
+                let taken = self.alloc_data(node, lblk, found.len)?;
+                (taken.run(), false, Some(taken))
+            }
+        };
+        self.zero_edges(run, lblk, pos, end)?;
+        if let Some(taken) = taken {
+            // `drop_pending` gives them back.
+            taken.keep();
+        }
+        node.pending = Some(Pending {
+            extent: Extent {
+                lblk,
+                pblk: run.block,
+                len: run.len,
+                unwritten: false,
+            },
+            owned,
+        });
+        Ok(Mapping {
+            len: run.len,
+            span: Span::Written(run.block),
+            ..found
+        })
+    }
+
+    /// Zeros what a write of bytes `pos..end` does not store of the blocks in `run`, which block
+    /// `lblk` of the file begins.
+    fn zero_edges(&self, run: Run, lblk: u64, pos: u64, end: u64) -> Result {
+        let at = run.block.saturating_mul(BLOCK_SIZE);
+        let head = pos.saturating_sub(lblk.saturating_mul(BLOCK_SIZE));
+        let run_end = lblk.saturating_add(run.len).saturating_mul(BLOCK_SIZE);
+        let tail = run_end.saturating_sub(end);
+        let size = run.len.saturating_mul(BLOCK_SIZE);
+        let mut stored = Stored::none();
+        if head > 0 {
+            stored = stored.and(Stored::zero(self.medium(), at, head)?);
+        }
+        if tail > 0 {
+            let from = at.saturating_add(size.saturating_sub(tail));
+            stored = stored.and(Stored::zero(self.medium(), from, tail)?);
+        }
+        // The transaction that publishes the blocks comes after a fence.
+        drop(stored);
+        Ok(())
+    }
+
+    /// A write stored `written` bytes at byte `pos`, and flushed them. They are the file's when
+    /// this returns, and its size includes them.
+    pub fn end_write(&self, node: &mut Node, pos: u64, written: u64, now: DiskTime) -> Result {
+        let done = self.finish_write(node, pos, written, now);
+        self.drop_pending(node);
+        done
+    }
+
+    fn finish_write(&self, node: &mut Node, pos: u64, written: u64, now: DiskTime) -> Result {
+        let end = pos.checked_add(written).ok_or(Error::TooBig)?;
+        if written == 0 {
+            return Ok(());
+        }
+        let mut disk = node.disk;
+        disk.size.set(node.size().max(end));
+        touch(&mut disk, now);
+        let Some(pending) = node.pending else {
+            return if end > node.size() {
+                self.store_inode(node, disk)
+            } else {
+                Ok(())
+            };
+        };
+        let Pending { extent, owned } = pending;
+        let len = blocks_for(end).saturating_sub(extent.lblk).min(extent.len);
+        let tail = extent
+            .lblk
+            .saturating_add(len)
+            .saturating_mul(BLOCK_SIZE)
+            .saturating_sub(end);
+        let mut stored = Stored::none();
+        if tail > 0 && tail < BLOCK_SIZE {
+            let from = extent.pblk.saturating_add(len).saturating_mul(BLOCK_SIZE);
+            stored = Stored::zero(self.medium(), from.saturating_sub(tail), tail)?;
+        }
+        self.publish(node, Extent { len, ..extent }, disk, stored)?;
+        // What was published is no longer pending.
+        node.pending = Some(Pending {
+            extent: Extent {
+                lblk: extent.lblk.saturating_add(len),
+                pblk: extent.pblk.saturating_add(len),
+                len: extent.len.saturating_sub(len),
+                unwritten: false,
+            },
+            owned,
+        });
+        Ok(())
+    }
+
+    /// Gives the blocks back that a write did not use.
+    pub(crate) fn drop_pending(&self, node: &mut Node) {
+        if let Some(Pending { extent, owned }) = node.pending.take() {
+            if !owned && extent.len > 0 {
+                let run = Run {
+                    block: extent.pblk,
+                    len: extent.len,
+                };
+                self.alloc().free(run);
+            }
+        }
+    }
+
+    /// Zeros bytes `from..to` of the file as far as they are in the block that holds byte `from`,
+    /// if that block is written. They are durable when the next transaction happens.
+    pub(super) fn zero_tail(&self, node: &Node, from: u64, to: u64) -> Result {
+        let offset = from % BLOCK_SIZE;
+        let len = to
+            .saturating_sub(from)
+            .min(BLOCK_SIZE.saturating_sub(offset));
+        if offset == 0 || len == 0 {
+            return Ok(());
+        }
+        self.zero_bytes(node, from, len)
+    }
+
+    /// Zeros `len` bytes from byte `pos`, all within one block, if that block is written.
+    pub(super) fn zero_bytes(&self, node: &Node, pos: u64, len: u64) -> Result {
+        if let Span::Written(block) = self.map(node, pos >> BLOCK_SHIFT, 1)?.span {
+            let at = block
+                .saturating_mul(BLOCK_SIZE)
+                .saturating_add(pos % BLOCK_SIZE);
+            drop(Stored::zero(self.medium(), at, len)?);
+        }
+        Ok(())
+    }
+}

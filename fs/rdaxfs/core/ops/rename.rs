@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Renaming, in all its forms.
+
+use super::{
+    create::{
+        add_link,
+        check_name,
+        drop_link,
+        file_type,
+        Birth,
+        NewInode, //
+    },
+    touch, //
+};
+use crate::{
+    dir::{
+        Found,
+        Insertion, //
+    },
+    journal::Tx,
+    Error,
+    Medium,
+    Node,
+    Result,
+    Volume, //
+};
+use rdaxfs_format::{
+    Dirent,
+    DiskInode,
+    DiskTime, //
+};
+
+/// What becomes of the two names.
+pub enum RenameKind<'a> {
+    /// The old one goes.
+    Move,
+    /// The old one names this new inode.
+    Whiteout(NewInode<'a>),
+    /// Each names what the other one did.
+    Exchange,
+}
+
+/// What to rename.
+pub struct Rename<'a> {
+    /// The directory of the old name.
+    pub from: &'a mut Node,
+    /// The old name.
+    pub from_name: &'a [u8],
+    /// The directory of the new name, unless it is the same.
+    pub to: Option<&'a mut Node>,
+    /// The new name.
+    pub to_name: &'a [u8],
+    /// What the old name names.
+    pub node: &'a mut Node,
+    /// What the new name names, if anything. It loses the name, or gets the old one.
+    pub target: Option<&'a mut Node>,
+    /// What becomes of the names.
+    pub kind: RenameKind<'a>,
+}
+
+/// Inodes as they will be.
+struct Disks {
+    from: DiskInode,
+    /// The same as `from` if there is one directory.
+    to: Option<DiskInode>,
+    node: DiskInode,
+    target: Option<DiskInode>,
+}
+
+impl Disks {
+    fn new(rename: &Rename<'_>, now: DiskTime) -> Self {
+        let mut disks = Self {
+            from: rename.from.disk,
+            to: rename.to.as_ref().map(|to| to.disk),
+            node: rename.node.disk,
+            target: rename.target.as_ref().map(|target| target.disk),
+        };
+        touch(&mut disks.from, now);
+        if let Some(to) = &mut disks.to {
+            touch(to, now);
+        }
+        disks.node.ctime = now;
+        if let Some(target) = &mut disks.target {
+            target.ctime = now;
+        }
+        disks
+    }
+
+    fn to(&mut self) -> &mut DiskInode {
+        self.to.as_mut().unwrap_or(&mut self.from)
+    }
+
+    /// A directory gets another parent.
+    fn move_links(&mut self, exchange: bool) -> Result {
+        let (from, to) = (self.from.ino, self.to().ino);
+        if self.node.is_dir() {
+            self.node.parent = to;
+            drop_link(&mut self.from)?;
+            add_link(self.to())?;
+        }
+        let target_dir = self.target.is_some_and(|target| target.is_dir());
+        if let Some(target) = self.target.as_mut().filter(|_| exchange && target_dir) {
+            target.parent = from;
+            drop_link(self.to())?;
+            add_link(&mut self.from)?;
+        }
+        Ok(())
+    }
+
+    /// The target loses its name.
+    fn drop_target(&mut self) -> Result {
+        let Some(target) = &mut self.target else {
+            return Ok(());
+        };
+        if target.is_dir() {
+            target.nlink.set(0);
+            drop_link(self.to())
+        } else {
+            drop_link(target)
+        }
+    }
+
+    fn store<M: Medium>(&mut self, tx: &mut Tx<'_, M>) -> Result {
+        tx.inode(&mut self.from)?;
+        tx.inode(&mut self.node)?;
+        if let Some(to) = &mut self.to {
+            tx.inode(to)?;
+        }
+        if let Some(target) = &mut self.target {
+            tx.inode(target)?;
+        }
+        Ok(())
+    }
+
+    fn finish(&self, rename: &mut Rename<'_>) {
+        rename.from.disk = self.from;
+        rename.node.disk = self.node;
+        if let (Some(to), Some(disk)) = (&mut rename.to, self.to) {
+            to.disk = disk;
+        }
+        if let (Some(target), Some(disk)) = (&mut rename.target, self.target) {
+            target.disk = disk;
+        }
+    }
+}
+
+impl<M: Medium> Volume<M> {
+    /// Renames. Returns the whiteout, if one was made.
+    pub fn rename(&self, mut rename: Rename<'_>, now: DiskTime) -> Result<Option<Node>> {
+        check_name(rename.from_name)?;
+        check_name(rename.to_name)?;
+        let old = self.entry_of(rename.from, rename.from_name, rename.node)?;
+        let to = rename.to.as_deref_mut().unwrap_or(&mut *rename.from);
+        let new = match &rename.target {
+            Some(target) => Some(self.entry_of(to, rename.to_name, target)?),
+            None if self.lookup(to, rename.to_name)?.is_some() => return Err(Error::Exists),
+            None => None,
+        };
+        if matches!(rename.kind, RenameKind::Exchange) {
+            let new = new.ok_or(Error::NotFound)?;
+            return self.exchange(rename, old, new, now).map(|()| None);
+        }
+        if let Some(target) = rename
+            .target
+            .as_deref_mut()
+            .filter(|node| node.disk.is_dir())
+        {
+            if !self.is_empty_dir(target)? {
+                return Err(Error::NotEmpty);
+            }
+        }
+        self.replace(rename, old, new, now)
+    }
+
+    fn exchange(&self, mut rename: Rename<'_>, old: Found, new: Found, now: DiskTime) -> Result {
+        let mut disks = Disks::new(&rename, now);
+        if disks.to.is_some() {
+            disks.move_links(true)?;
+        }
+        let mut tx = self.begin()?;
+        let entry = Dirent::new(new.ino, new.file_type, rename.from_name);
+        self.replace_entry(&mut tx, rename.from, old.place, &entry)?;
+        let to = rename.to.as_deref().unwrap_or(&*rename.from);
+        let entry = Dirent::new(old.ino, old.file_type, rename.to_name);
+        self.replace_entry(&mut tx, to, new.place, &entry)?;
+        disks.store(&mut tx)?;
+        tx.commit()?;
+        disks.finish(&mut rename);
+        Ok(())
+    }
+
+    fn replace(
+        &self,
+        mut rename: Rename<'_>,
+        old: Found,
+        new: Option<Found>,
+        now: DiskTime,
+    ) -> Result<Option<Node>> {
+        let reserved = match &rename.kind {
+            RenameKind::Whiteout(_) => Some(self.reserve_inode(self.home(rename.from.ino()))?),
+            _ => None,
+        };
+        let mut disks = Disks::new(&rename, now);
+        if disks.to.is_some() {
+            disks.move_links(false)?;
+        }
+        disks.drop_target()?;
+        let mut tx = self.begin()?;
+        let inserted = self.store_new(&mut tx, &mut rename, &mut disks, &old, new.as_ref())?;
+        let mut birth: Option<Birth<'_>> = None;
+        match (&rename.kind, reserved) {
+            (RenameKind::Whiteout(inode), Some(reserved)) => {
+                let parent = rename.from.ino();
+                let mut whiteout = self.give_birth(&mut tx, reserved, inode, 1, parent, now)?;
+                let ino = whiteout.disk.ino.get();
+                let entry = Dirent::new(ino, file_type(inode.mode), rename.from_name);
+                self.replace_entry(&mut tx, rename.from, old.place, &entry)?;
+                tx.inode(&mut whiteout.disk)?;
+                birth = Some(whiteout);
+            }
+            _ => self.remove_entry(&mut tx, rename.from, old.place, rename.from_name)?,
+        }
+        disks.store(&mut tx)?;
+        tx.commit()?;
+        disks.finish(&mut rename);
+        if let Some(inserted) = inserted {
+            let to = rename.to.as_deref_mut().unwrap_or(&mut *rename.from);
+            self.inserted(to, rename.to_name, inserted);
+        }
+        match birth {
+            Some(birth) => birth.finish().map(Some),
+            None => {
+                self.removed(rename.from, rename.from_name, old.place);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Adds the new name to `tx`.
+    fn store_new<'v>(
+        &'v self,
+        tx: &mut Tx<'_, M>,
+        rename: &mut Rename<'_>,
+        disks: &mut Disks,
+        old: &Found,
+        new: Option<&Found>,
+    ) -> Result<Option<Insertion<'v>>> {
+        let to = rename.to.as_deref_mut().unwrap_or(&mut *rename.from);
+        let entry = Dirent::new(old.ino, old.file_type, rename.to_name);
+        match new {
+            Some(found) => {
+                self.replace_entry(tx, to, found.place, &entry)?;
+                Ok(None)
+            }
+            None => self.insert_entry(tx, to, disks.to(), &entry).map(Some),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Taking a range out of a file, or putting one in, so that what follows moves.
+
+use super::{
+    space::{
+        check_aligned,
+        push_joined, //
+    },
+    touch, //
+};
+use crate::{
+    alloc::Run,
+    change::Change,
+    extents::cut,
+    Error,
+    Medium,
+    Node,
+    Result,
+    Vec,
+    Volume, //
+};
+use rdaxfs_format::{
+    DiskTime,
+    Extent,
+    BLOCK_SHIFT,
+    MAX_FILE_SIZE, //
+};
+
+impl<M: Medium> Volume<M> {
+    /// Takes `len` bytes at byte `pos` out of the file. Both are multiples of the block size, and
+    /// the range ends before the file does.
+    pub fn collapse(&self, node: &mut Node, pos: u64, len: u64, now: DiskTime) -> Result {
+        check_aligned(pos, len)?;
+        self.begin_shift(node)?;
+        if pos.checked_add(len).is_none_or(|end| end >= node.size()) {
+            return Err(Error::Invalid);
+        }
+        let (lo, count) = (pos >> BLOCK_SHIFT, len >> BLOCK_SHIFT);
+        let hi = lo.saturating_add(count);
+        let mut list = Vec::new();
+        let mut freed: Vec<Run> = Vec::new();
+        for extent in node.iter_extents() {
+            if let Some(before) = cut(&extent, 0, lo) {
+                push_joined(&mut list, before)?;
+            }
+            if let Some(gone) = cut(&extent, lo, hi) {
+                freed.push(Run {
+                    block: gone.pblk,
+                    len: gone.len,
+                })?;
+            }
+            if let Some(after) = cut(&extent, hi, u64::MAX) {
+                let lblk = after.lblk.saturating_sub(count);
+                push_joined(&mut list, Extent { lblk, ..after })?;
+            }
+        }
+        self.set_extents(node, &list, node.size().saturating_sub(len), now)?;
+        for &run in freed.iter() {
+            self.alloc().free(run);
+        }
+        Ok(())
+    }
+
+    /// Puts a hole of `len` bytes into the file at byte `pos`. Both are multiples of the block
+    /// size, and `pos` is within the file.
+    pub fn insert(&self, node: &mut Node, pos: u64, len: u64, now: DiskTime) -> Result {
+        check_aligned(pos, len)?;
+        self.begin_shift(node)?;
+        if pos >= node.size() {
+            return Err(Error::Invalid);
+        }
+        let size = node
+            .size()
+            .checked_add(len)
+            .filter(|&size| size <= MAX_FILE_SIZE);
+        let size = size.ok_or(Error::TooBig)?;
+        let (at, count) = (pos >> BLOCK_SHIFT, len >> BLOCK_SHIFT);
+        let mut list = Vec::new();
+        for extent in node.iter_extents() {
+            if let Some(before) = cut(&extent, 0, at) {
+                push_joined(&mut list, before)?;
+            }
+            if let Some(after) = cut(&extent, at, u64::MAX) {
+                let lblk = after.lblk.saturating_add(count);
+                let moved = Extent { lblk, ..after };
+                // Blocks past the end of the file can be anywhere.
+                if moved.end() > MAX_FILE_SIZE >> BLOCK_SHIFT {
+                    return Err(Error::TooBig);
+                }
+                push_joined(&mut list, moved)?;
+            }
+        }
+        self.set_extents(node, &list, size, now)
+    }
+
+    fn begin_shift(&self, node: &mut Node) -> Result {
+        self.check_writable()?;
+        node.refresh(self.medium(), self.layout())?;
+        self.drop_pending(node);
+        Ok(())
+    }
+
+    fn set_extents(&self, node: &mut Node, list: &[Extent], size: u64, now: DiskTime) -> Result {
+        let mut disk = node.disk;
+        disk.size.set(size);
+        touch(&mut disk, now);
+        let mut tx = self.begin()?;
+        let change = Change::rebuild(self.medium(), self.alloc(), node, list, &mut tx)?;
+        change.store(&mut tx, self.medium(), node, &mut disk)?;
+        tx.inode(&mut disk)?;
+        tx.commit()?;
+        node.disk = disk;
+        change.finish(node);
+        Ok(())
+    }
+}

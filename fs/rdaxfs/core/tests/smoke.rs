@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Each operation once, and what a new mount sees of it.
+
+mod common;
+
+use common::{
+    make,
+    mount, //
+};
+use rdaxfs_core::{
+    format_types::DiskTime,
+    AttrChange,
+    Error,
+    Medium,
+    NewInode,
+    Node,
+    Rename,
+    RenameKind,
+    Span,
+    Volume,
+    XattrMode, //
+};
+
+const NOW: fn() -> DiskTime = || DiskTime::new(1, 2);
+
+fn file() -> NewInode<'static> {
+    NewInode {
+        mode: 0o100644,
+        ..NewInode::default()
+    }
+}
+
+fn dir() -> NewInode<'static> {
+    NewInode {
+        mode: 0o040755,
+        ..NewInode::default()
+    }
+}
+
+fn write<M: Medium>(
+    volume: &Volume<M>,
+    node: &mut Node,
+    pos: u64,
+    data: &[u8],
+) -> Result<(), Error> {
+    let mut done = 0;
+    while done < data.len() {
+        let pos = pos + done as u64;
+        let mapping = volume.begin_write(node, pos, (data.len() - done) as u64)?;
+        let Span::Written(block) = mapping.span else {
+            panic!("{mapping:?}")
+        };
+        let offset = pos - mapping.lblk * 4096;
+        let len = (mapping.len * 4096 - offset).min((data.len() - done) as u64);
+        volume
+            .medium()
+            .store(block * 4096 + offset, &data[done..done + len as usize])?;
+        volume.medium().flush(block * 4096 + offset, len)?;
+        volume.end_write(node, pos, len, NOW())?;
+        done += len as usize;
+    }
+    Ok(())
+}
+
+fn read<M: Medium>(volume: &Volume<M>, node: &Node) -> Vec<u8> {
+    let mut data = vec![0; node.size() as usize];
+    for extent in node.iter_extents().filter(|extent| !extent.unwritten) {
+        let pos = (extent.lblk * 4096) as usize;
+        if pos < data.len() {
+            let end = data.len().min(pos + (extent.len * 4096) as usize);
+            volume
+                .medium()
+                .load(extent.pblk * 4096, &mut data[pos..end])
+                .unwrap();
+        }
+    }
+    data
+}
+
+#[test]
+fn namespace() {
+    let ram = make(16 << 20);
+    let volume = mount(&ram);
+    let fresh = volume.usage();
+    let mut root = volume.iget(volume.root()).unwrap();
+    let mut sub = volume.create(&mut root, b"sub", &dir(), NOW()).unwrap();
+    let mut node = volume.create(&mut root, b"file", &file(), NOW()).unwrap();
+    assert_eq!(
+        volume.create(&mut root, b"file", &file(), NOW()).err(),
+        Some(Error::Exists)
+    );
+    volume.link(&mut sub, b"other", &mut node, NOW()).unwrap();
+    assert_eq!(node.inode().nlink.get(), 2);
+    let rename = Rename {
+        from: &mut root,
+        from_name: b"file",
+        to: Some(&mut sub),
+        to_name: b"moved",
+        node: &mut node,
+        target: None,
+        kind: RenameKind::Move,
+    };
+    assert!(volume.rename(rename, NOW()).unwrap().is_none());
+    let mut names = Vec::new();
+    volume
+        .readdir(&mut sub, 0, &mut |entry| {
+            names.push(entry.name.to_vec());
+            true
+        })
+        .unwrap();
+    assert_eq!(names, [b"other".to_vec(), b"moved".to_vec()]);
+    let long = [b'x'; 3000];
+    let link = NewInode {
+        mode: 0o120777,
+        target: &long,
+        ..NewInode::default()
+    };
+    let mut link = volume.create(&mut root, b"link", &link, NOW()).unwrap();
+    assert_eq!(&*volume.read_link(&link).unwrap(), &long);
+    volume
+        .xattr_set(
+            &mut link,
+            b"user.a",
+            Some(&[7; 10000]),
+            XattrMode::Any,
+            &AttrChange::default(),
+        )
+        .unwrap();
+    let mut value = vec![0; 10000];
+    assert_eq!(
+        volume.xattr_get(&link, b"user.a", Some(&mut value)),
+        Ok(10000)
+    );
+    assert_eq!(value, [7; 10000]);
+    assert_eq!(
+        volume.rmdir(&mut root, b"sub", &mut sub, NOW()),
+        Err(Error::NotEmpty)
+    );
+    volume.unlink(&mut sub, b"moved", &mut node, NOW()).unwrap();
+    volume.unlink(&mut sub, b"other", &mut node, NOW()).unwrap();
+    volume.evict(&mut node).unwrap();
+    volume.rmdir(&mut root, b"sub", &mut sub, NOW()).unwrap();
+    volume.evict(&mut sub).unwrap();
+    volume.unlink(&mut root, b"link", &mut link, NOW()).unwrap();
+    volume.evict(&mut link).unwrap();
+    assert_eq!(root.inode().nlink.get(), 2);
+    // The root directory keeps its block.
+    assert_eq!(volume.usage().free + 1, fresh.free);
+    volume.deactivate().unwrap();
+    let again = mount(&ram);
+    assert_eq!(again.usage(), volume.usage());
+    assert!(!again.recovery().unclean);
+}
+
+#[test]
+fn many_names() {
+    let ram = make(64 << 20);
+    let volume = mount(&ram);
+    let mut root = volume.iget(volume.root()).unwrap();
+    for i in 0..5000 {
+        let name = format!("{:0width$}", i, width = 5 + i % 200);
+        volume
+            .create(&mut root, name.as_bytes(), &file(), NOW())
+            .unwrap();
+    }
+    drop(volume);
+    let volume = mount(&ram);
+    assert!(volume.recovery().unclean);
+    let mut root = volume.iget(volume.root()).unwrap();
+    for i in (0..5000).rev() {
+        let name = format!("{:0width$}", i, width = 5 + i % 200);
+        let found = volume.lookup(&mut root, name.as_bytes()).unwrap().unwrap();
+        let mut node = volume.iget(found.ino).unwrap();
+        volume
+            .unlink(&mut root, name.as_bytes(), &mut node, NOW())
+            .unwrap();
+        volume.evict(&mut node).unwrap();
+    }
+    let mut count = 0;
+    volume
+        .readdir(&mut root, 0, &mut |_| {
+            count += 1;
+            true
+        })
+        .unwrap();
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn data() {
+    let ram = make(32 << 20);
+    let volume = mount(&ram);
+    let mut root = volume.iget(volume.root()).unwrap();
+    let mut node = volume.create(&mut root, b"f", &file(), NOW()).unwrap();
+    let fresh = volume.usage().free;
+    let mut model: Vec<u8> = Vec::new();
+    for i in 0..200u64 {
+        let data = vec![i as u8 + 1; 1000 + (i as usize * 37) % 9000];
+        let pos = (i * 7919) % 300_000;
+        write(&volume, &mut node, pos, &data).unwrap();
+        let end = pos as usize + data.len();
+        if model.len() < end {
+            model.resize(end, 0);
+        }
+        model[pos as usize..end].copy_from_slice(&data);
+        assert!(read(&volume, &node) == model, "after {i}");
+    }
+    volume.punch(&mut node, 5000, 50_000, NOW()).unwrap();
+    model[5000..55_000].fill(0);
+    assert!(read(&volume, &node) == model);
+    volume.collapse(&mut node, 8192, 4096 * 5, NOW()).unwrap();
+    model.drain(8192..8192 + 4096 * 5);
+    assert!(read(&volume, &node) == model);
+    volume.insert(&mut node, 4096, 4096 * 3, NOW()).unwrap();
+    model.splice(4096..4096, vec![0; 4096 * 3]);
+    assert!(read(&volume, &node) == model);
+    volume
+        .allocate(&mut node, 0, 1 << 20, false, 0, NOW())
+        .unwrap();
+    model.resize(1 << 20, 0);
+    assert!(read(&volume, &node) == model);
+    volume
+        .zero_range(&mut node, 10_000, 30_000, false, 0, NOW())
+        .unwrap();
+    model[10_000..40_000].fill(0);
+    assert!(read(&volume, &node) == model);
+    volume.set_size(&mut node, 100_001, NOW()).unwrap();
+    volume.set_size(&mut node, 200_000, NOW()).unwrap();
+    model.truncate(100_001);
+    model.resize(200_000, 0);
+    assert!(read(&volume, &node) == model);
+    let node2 = volume.iget(node.ino()).unwrap();
+    assert!(node2.iter_extents().eq(node.iter_extents()));
+    volume.set_size(&mut node, 0, NOW()).unwrap();
+    assert_eq!(volume.usage().free, fresh);
+}
+
+#[test]
+fn full() {
+    let ram = make(8 << 20);
+    let volume = mount(&ram);
+    let mut root = volume.iget(volume.root()).unwrap();
+    let mut node = volume.create(&mut root, b"f", &file(), NOW()).unwrap();
+    let fresh = volume.usage();
+    let mut pos = 0;
+    // Every other block, so that there are many extents.
+    while write(&volume, &mut node, pos, &[1; 4096]).is_ok() {
+        pos += 8192;
+    }
+    assert_eq!(volume.usage().available, 0);
+    volume.punch(&mut node, 0, 4096, NOW()).unwrap();
+    let again = volume.iget(node.ino()).unwrap();
+    assert!(again.iter_extents().eq(node.iter_extents()));
+    volume.set_size(&mut node, 0, NOW()).unwrap();
+    assert_eq!(volume.usage().free, fresh.free);
+}

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A mounted volume.
+
+use crate::{
+    alloc::Allocator,
+    env::{
+        Atomic,
+        Lock,
+        LockClass, //
+    },
+    itable::InodeTable,
+    journal::{
+        Journal,
+        Tx, //
+    },
+    medium::{
+        Medium,
+        Stored, //
+    },
+    node::Node,
+    Error,
+    Result, //
+};
+use rdaxfs_format::{
+    DiskTime,
+    Layout,
+    State,
+    SuperBlock,
+    BLOCK_SIZE,
+    INODES_PER_BLOCK, //
+};
+
+/// How to mount a volume.
+#[derive(Clone, Copy, Debug)]
+pub struct MountOptions {
+    /// Change nothing, but for what recovery must.
+    pub read_only: bool,
+    /// The medium itself takes no stores: a volume that needs recovery cannot be mounted.
+    pub no_stores: bool,
+    /// How many tasks are to allocate at the same time without waiting for each other.
+    pub shards: u64,
+    /// How many blocks into a huge page of the CPU block 0 of the volume is.
+    pub huge_offset: u64,
+    /// An unpredictable number, against directories made to be slow.
+    pub seed: u64,
+    /// The time.
+    pub now: DiskTime,
+}
+
+impl Default for MountOptions {
+    fn default() -> Self {
+        Self {
+            read_only: false,
+            no_stores: false,
+            shards: 1,
+            huge_offset: 0,
+            seed: 0,
+            now: DiskTime::default(),
+        }
+    }
+}
+
+/// What `statfs` tells, in blocks of 4 KiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Blocks that could ever be used.
+    pub blocks: u64,
+    /// Blocks that are free.
+    pub free: u64,
+    /// Blocks that are free for data.
+    pub available: u64,
+    /// Inodes in use.
+    pub inodes: u64,
+    /// Inodes that could be made now.
+    pub free_inodes: u64,
+    /// Whole aligned 2 MiB chunks that are free.
+    pub huge_free: u64,
+}
+
+/// What recovery did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Transactions that were done again.
+    pub transactions: u64,
+    /// Inodes without a name that were freed.
+    pub orphans: u64,
+    /// The volume was not unmounted.
+    pub unclean: bool,
+}
+
+/// A mounted volume.
+///
+/// Its methods may be called by any number of tasks, as long as nobody else uses the [`Node`]s that
+/// they are given. They may sleep. Each that changes something returns when the change is durable;
+/// if it fails, nothing has changed.
+pub struct Volume<M: Medium> {
+    medium: M,
+    layout: Layout,
+    journal: Journal,
+    alloc: Allocator,
+    inodes: InodeTable,
+    sb: Lock<SuperBlock>,
+    root: u64,
+    seed: u64,
+    read_only: Atomic,
+    dead: Atomic,
+    recovery: Recovery,
+}
+
+pub(crate) struct Parts<M: Medium> {
+    pub(crate) medium: M,
+    pub(crate) sb: SuperBlock,
+    pub(crate) journal: Journal,
+    pub(crate) alloc: Allocator,
+    pub(crate) inodes: InodeTable,
+    pub(crate) recovery: Recovery,
+    pub(crate) options: MountOptions,
+}
+
+impl<M: Medium> Volume<M> {
+    pub(crate) fn from_parts(parts: Parts<M>) -> Result<Self> {
+        let layout = parts.sb.layout();
+        Ok(Self {
+            medium: parts.medium,
+            layout,
+            journal: parts.journal,
+            alloc: parts.alloc,
+            inodes: parts.inodes,
+            root: parts.sb.root.get(),
+            sb: Lock::new(parts.sb, LockClass::Super)?,
+            seed: parts.options.seed,
+            read_only: Atomic::new(1),
+            dead: Atomic::new(0),
+            recovery: parts.recovery,
+        })
+    }
+
+    /// What it is on.
+    pub fn medium(&self) -> &M {
+        &self.medium
+    }
+
+    /// Where it has what.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// What mounting it had to do.
+    pub fn recovery(&self) -> Recovery {
+        self.recovery
+    }
+
+    /// The inode number of the root directory.
+    pub fn root(&self) -> u64 {
+        self.root
+    }
+
+    /// The superblock.
+    pub fn superblock(&self) -> SuperBlock {
+        *self.sb.lock()
+    }
+
+    pub(crate) fn alloc(&self) -> &Allocator {
+        &self.alloc
+    }
+
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    pub(crate) fn inodes(&self) -> &InodeTable {
+        &self.inodes
+    }
+
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The shard that an inode takes blocks from.
+    pub(crate) fn home(&self, ino: u64) -> usize {
+        self.alloc.shard_of(self.layout.inode_block(ino))
+    }
+
+    /// Begins a transaction.
+    pub(crate) fn begin(&self) -> Result<Tx<'_, M>> {
+        self.check_writable()?;
+        self.journal.begin(&self.medium)
+    }
+
+    /// Fails unless the volume can be changed.
+    pub(crate) fn check_writable(&self) -> Result {
+        self.check_alive()?;
+        if self.read_only.get() != 0 {
+            return Err(Error::ReadOnly);
+        }
+        Ok(())
+    }
+
+    /// Fails once the volume was shut down.
+    pub fn check_alive(&self) -> Result {
+        if self.dead.get() != 0 || self.journal.is_broken() {
+            return Err(Error::Shutdown);
+        }
+        Ok(())
+    }
+
+    /// Nothing works any more from now on. What was durable stays so.
+    pub fn shut_down(&self) {
+        self.dead.set(1);
+    }
+
+    /// Says on the medium that the volume is in use and lets it be changed.
+    pub fn activate(&self, now: DiskTime) -> Result {
+        self.check_alive()?;
+        self.update_super(|sb| {
+            sb.mounts.set(sb.mounts.get().wrapping_add(1));
+            sb.mounted = now;
+            if sb.state() == State::Clean {
+                sb.set_state(State::Active);
+            }
+        })?;
+        self.read_only.set(0);
+        Ok(())
+    }
+
+    /// Lets nothing be changed any more and says on the medium that the volume is in order. No
+    /// other operation runs.
+    pub fn deactivate(&self) -> Result {
+        if self.read_only.get() != 0 {
+            return Ok(());
+        }
+        self.read_only.set(1);
+        self.check_alive()?;
+        self.update_super(|sb| {
+            if sb.state() == State::Active {
+                sb.set_state(State::Clean);
+            }
+        })
+    }
+
+    /// Says on the medium that something corrupt was found.
+    pub fn mark_errors(&self) -> Result {
+        self.check_writable()?;
+        self.update_super(|sb| sb.set_state(State::Errors))
+    }
+
+    /// Lets nothing be changed any more, but does not say that all is in order.
+    pub fn forbid_changes(&self) {
+        self.read_only.set(1);
+    }
+
+    fn update_super(&self, change: impl FnOnce(&mut SuperBlock)) -> Result {
+        let mut held = self.sb.lock();
+        let mut sb = *held;
+        change(&mut sb);
+        sb.serial.set(sb.serial.get().wrapping_add(1));
+        store_super(&self.medium, &self.layout, &mut sb)?;
+        *held = sb;
+        Ok(())
+    }
+
+    /// How full it is.
+    pub fn usage(&self) -> Usage {
+        let (total, free) = self.inodes.counts();
+        let available = self.alloc.available();
+        Usage {
+            blocks: self
+                .layout
+                .end_block()
+                .saturating_sub(self.layout.first_block()),
+            free: self.alloc.free_blocks(),
+            available,
+            inodes: total.saturating_sub(free),
+            free_inodes: free.saturating_add(available.saturating_mul(INODES_PER_BLOCK)),
+            huge_free: self.alloc.whole_chunks(),
+        }
+    }
+
+    /// Reads inode `ino`. `Error::Stale` if there is no such inode, or it is free.
+    pub fn iget(&self, ino: u64) -> Result<Node> {
+        self.check_alive()?;
+        let block = self.layout.inode_block(ino);
+        if !self.layout.is_inode_number(ino) || !self.inodes.is_inode_block(&self.medium, block)? {
+            return Err(Error::Stale);
+        }
+        Node::load(&self.medium, &self.layout, ino)
+    }
+}
+
+/// Stores both copies of the superblock, the second one when the first is durable.
+pub(crate) fn store_super(medium: &impl Medium, layout: &Layout, sb: &mut SuperBlock) -> Result {
+    let last = layout.end_block().saturating_mul(BLOCK_SIZE);
+    for at in [0, last] {
+        Stored::write(medium, at, sb.encode())?.fence(medium)?;
+    }
+    Ok(())
+}
+
+/// Reads the superblock: the newer one of the two copies that check out.
+pub fn load_super(medium: &impl Medium) -> Result<SuperBlock> {
+    let mut bytes = [0; rdaxfs_format::SUPER_SIZE];
+    let load = |at: u64, bytes: &mut [u8]| -> Result<SuperBlock> {
+        medium.load(at, bytes)?;
+        let sb = SuperBlock::decode(bytes)?;
+        match sb.layout().bytes() <= medium.size() {
+            true => Ok(sb),
+            false => Err(Error::Corrupt("volume is larger than its device")),
+        }
+    };
+    let first = load(0, &mut bytes);
+    let blocks = match &first {
+        Ok(sb) => sb.layout().blocks,
+        // The volume fills its device but for a part of a block.
+        Err(_) => medium.size() / BLOCK_SIZE,
+    };
+    let last = blocks.saturating_sub(1).saturating_mul(BLOCK_SIZE);
+    let second = load(last, &mut bytes).filter_foreign(&first);
+    let sb = match (first, second) {
+        (Ok(first), Ok(second)) if second.serial.get() > first.serial.get() => second,
+        (Ok(first), _) => first,
+        (Err(_), Ok(second)) => second,
+        (Err(error), Err(_)) => return Err(error),
+    };
+    if sb.incompat.get() & !rdaxfs_format::FEATURES_INCOMPAT != 0 {
+        return Err(Error::Invalid);
+    }
+    Ok(sb)
+}
+
+/// The second superblock counts only if it is of the same volume as the first.
+trait FilterForeign {
+    fn filter_foreign(self, first: &Self) -> Self;
+}
+
+impl FilterForeign for Result<SuperBlock> {
+    fn filter_foreign(self, first: &Self) -> Self {
+        match (&self, first) {
+            (Ok(second), Ok(first)) if second.uuid != first.uuid => {
+                Err(Error::Corrupt("superblocks are of different volumes"))
+            }
+            _ => self,
+        }
+    }
+}
