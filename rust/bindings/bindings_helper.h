@@ -4,6 +4,7 @@
 #include <linux/badblocks.h>
 #include <linux/blkdev.h>
 #include <linux/dax.h>
+#include <linux/fs.h>
 #include <linux/libnvdimm.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
@@ -25,3 +26,4 @@ const unsigned long RUST_CONST_HELPER_RDAX_PMD_SIZE = PMD_SIZE;
 const unsigned long RUST_CONST_HELPER_RDAX_IORESOURCE_SYSTEM_RAM = IORESOURCE_SYSTEM_RAM;
 const unsigned long RUST_CONST_HELPER_RDAX_ND_DRIVER_NAMESPACE_IO = ND_DRIVER_NAMESPACE_IO;
 const unsigned long RUST_CONST_HELPER_RDAX_ND_DRIVER_NAMESPACE_PMEM = ND_DRIVER_NAMESPACE_PMEM;
+const unsigned long RUST_CONST_HELPER_RDAX_SB_RDONLY = SB_RDONLY;

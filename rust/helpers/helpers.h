@@ -6,6 +6,7 @@
 #ifndef _RDAX_HELPERS_H
 #define _RDAX_HELPERS_H
 
+#include <linux/time64.h>
 #include <linux/types.h>
 
 struct bio;
@@ -44,6 +45,14 @@ struct inode *rdax_helper_dax_folio_inode(u64 pfn);
 int rdax_helper_dax_detach_inode(struct inode *inode, u64 *busy_pfn);
 size_t rdax_helper_folio_bytes(u64 pfn);
 bool rdax_helper_wait_folio_unreferenced(u64 pfn, long timeout);
+
+/* fs.c */
+u32 rdax_helper_i_uid_read(const struct inode *inode);
+u32 rdax_helper_i_gid_read(const struct inode *inode);
+void rdax_helper_i_owner_write(struct inode *inode, u32 uid, u32 gid);
+loff_t rdax_helper_i_size_read(const struct inode *inode);
+void rdax_helper_i_size_write(struct inode *inode, loff_t size);
+struct timespec64 rdax_helper_inode_get_ctime(const struct inode *inode);
 
 /* mm.c */
 void *rdax_helper_pfn_to_virt(u64 pfn);

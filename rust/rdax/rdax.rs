@@ -10,6 +10,7 @@
 //! | [`memremap`] | `struct dev_pagemap`: struct pages for device memory, and their drain |
 //! | [`dax`] | `struct dax_device` and its operations |
 //! | [`block`] | a bio-based `struct gendisk` |
+//! | [`fs`] | the VFS: superblocks, inodes, files and their operations |
 //! | [`badblocks`] | `struct badblocks` |
 //! | [`nd`] | drivers on the libnvdimm bus, namespaces, regions |
 //! | [`persist`] | stores that reach persistence: flush and fence as types |
@@ -26,6 +27,7 @@ pub mod badblocks;
 mod bindings;
 pub mod block;
 pub mod dax;
+pub mod fs;
 pub mod memremap;
 pub mod nd;
 pub mod persist;
