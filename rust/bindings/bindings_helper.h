@@ -3,8 +3,11 @@
 
 #include <linux/badblocks.h>
 #include <linux/blkdev.h>
+#include <linux/crc32.h>
 #include <linux/dax.h>
+#include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/iomap.h>
 #include <linux/libnvdimm.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
@@ -27,3 +30,8 @@ const unsigned long RUST_CONST_HELPER_RDAX_IORESOURCE_SYSTEM_RAM = IORESOURCE_SY
 const unsigned long RUST_CONST_HELPER_RDAX_ND_DRIVER_NAMESPACE_IO = ND_DRIVER_NAMESPACE_IO;
 const unsigned long RUST_CONST_HELPER_RDAX_ND_DRIVER_NAMESPACE_PMEM = ND_DRIVER_NAMESPACE_PMEM;
 const unsigned long RUST_CONST_HELPER_RDAX_SB_RDONLY = SB_RDONLY;
+const int RUST_CONST_HELPER_RDAX_IOCB_NOWAIT = IOCB_NOWAIT;
+const int RUST_CONST_HELPER_RDAX_IOCB_DSYNC = IOCB_DSYNC;
+const int RUST_CONST_HELPER_RDAX_IOCB_APPEND = IOCB_APPEND;
+const int RUST_CONST_HELPER_RDAX_IOCB_DIRECT = IOCB_DIRECT;
+const fop_flags_t RUST_CONST_HELPER_RDAX_FOP_MMAP_SYNC = FOP_MMAP_SYNC;

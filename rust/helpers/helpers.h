@@ -11,15 +11,21 @@
 
 struct bio;
 struct bio_vec;
+struct block_device;
 struct bvec_iter;
 struct badblocks;
 struct device;
+struct file;
 struct gendisk;
 struct inode;
 struct kernfs_node;
+struct kiocb;
 struct nd_region;
 struct page;
 struct iov_iter;
+struct rw_semaphore;
+struct super_block;
+struct vm_area_desc;
 struct workqueue_struct;
 
 /* block.c */
@@ -53,6 +59,20 @@ void rdax_helper_i_owner_write(struct inode *inode, u32 uid, u32 gid);
 loff_t rdax_helper_i_size_read(const struct inode *inode);
 void rdax_helper_i_size_write(struct inode *inode, loff_t size);
 struct timespec64 rdax_helper_inode_get_ctime(const struct inode *inode);
+
+/* fs_dax.c */
+struct file *rdax_helper_get_file(struct file *file);
+bool rdax_helper_bdev_is_stacked(struct block_device *bdev);
+u64 rdax_helper_bdev_bytes(struct block_device *bdev);
+void rdax_helper_sb_start_pagefault(struct super_block *sb);
+void rdax_helper_sb_end_pagefault(struct super_block *sb);
+u32 rdax_helper_vmf_error(int err);
+void rdax_helper_file_accessed(struct file *file);
+bool rdax_helper_vma_is_sync(const struct vm_area_desc *desc);
+void rdax_helper_vma_set_hugepage(struct vm_area_desc *desc);
+ssize_t rdax_helper_generic_write_sync(struct kiocb *iocb, ssize_t count);
+int rdax_helper_dax_file_open(struct inode *inode, struct file *file);
+int rdax_helper_dax_wait_page(struct inode *inode, struct page *page);
 
 /* mm.c */
 void *rdax_helper_pfn_to_virt(u64 pfn);
@@ -97,5 +117,12 @@ int rdax_helper_read_to_page(struct page *page, unsigned int offset,
 			     const void *src, unsigned int len);
 int rdax_helper_copy_mc(void *dst, const void *src, size_t len);
 void rdax_helper_pmem_wmb(void);
+
+/* sync.c */
+void rdax_helper_down_write_nested(struct rw_semaphore *sem,
+				   unsigned int subclass);
+long rdax_helper_wait_var_killable(void *var, bool (*condition)(void *arg),
+				   void *arg, long timeout);
+void rdax_helper_wake_var(void *var);
 
 #endif /* _RDAX_HELPERS_H */

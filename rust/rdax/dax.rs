@@ -2,17 +2,34 @@
 
 //! DAX devices: memory that filesystems map into user space directly.
 //!
-//! This module has the driver's side. It does not support device-dax character devices.
+//! A driver makes a [`Device`]; a filesystem finds it as its [`Volume`]. Files on it are read and
+//! written by [`io`], mapped by [`fault`], and taken back by [`layout`].
+//!
+//! This module does not support device-dax character devices.
 //!
 //! C header: [`include/linux/dax.h`](srctree/include/linux/dax.h)
 
 mod device;
+pub mod fault;
+pub(crate) mod holder;
+pub mod io;
+pub mod layout;
+mod volume;
 
 pub use self::device::{
     AccessMode,
     Device,
     Operations,
     RecoveryWrite, //
+};
+pub use self::holder::{
+    Failure,
+    Holder, //
+};
+pub use self::volume::{
+    Access,
+    OnVolume,
+    Volume, //
 };
 
 pub(crate) use self::device::Host;

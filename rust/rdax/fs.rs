@@ -15,12 +15,15 @@
 pub mod address_space;
 pub mod file;
 pub mod inode;
+pub mod kiocb;
+pub mod regular;
 pub mod super_block;
 pub mod time;
 
 pub use self::{
     file::File,
     inode::Inode,
+    kiocb::Kiocb,
     super_block::SuperBlock,
     time::Timespec, //
 };

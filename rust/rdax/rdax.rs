@@ -8,12 +8,15 @@
 //! | module | wraps |
 //! | --- | --- |
 //! | [`memremap`] | `struct dev_pagemap`: struct pages for device memory, and their drain |
-//! | [`dax`] | `struct dax_device` and its operations |
+//! | [`dax`] | `struct dax_device`, from the driver's side and from the filesystem's |
+//! | [`iomap`] | `struct iomap_ops`: where the bytes of a file lie |
 //! | [`block`] | a bio-based `struct gendisk` |
 //! | [`fs`] | the VFS: superblocks, inodes, files and their operations |
 //! | [`badblocks`] | `struct badblocks` |
 //! | [`nd`] | drivers on the libnvdimm bus, namespaces, regions |
 //! | [`persist`] | stores that reach persistence: flush and fence as types |
+//! | [`sync`] | reader-writer semaphores, waiting on variables |
+//! | [`crc32c`] | the checksum |
 //! | [`teardown`] | dropping a device that others may still reference |
 //! | [`stat`] | event counters |
 //!
@@ -26,12 +29,15 @@ use kernel::prelude::*;
 pub mod badblocks;
 mod bindings;
 pub mod block;
+pub mod crc32c;
 pub mod dax;
 pub mod fs;
+pub mod iomap;
 pub mod memremap;
 pub mod nd;
 pub mod persist;
 pub mod stat;
+pub mod sync;
 pub mod teardown;
 #[cfg(CONFIG_KUNIT = "y")]
 mod tests;
@@ -50,6 +56,7 @@ struct Rdax {
 
 impl kernel::Module for Rdax {
     fn init(_module: &'static ThisModule) -> Result<Self> {
+        dax::holder::init();
         Ok(Self {
             _teardown: teardown::Workqueue::new()?,
         })

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The filesystem's side of DAX: holder, faults, I/O, and the drain. */
+
+#include <linux/blkdev.h>
+#include <linux/dax.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/major.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/wait_bit.h>
+
+#include "helpers.h"
+
+struct file *rdax_helper_get_file(struct file *file)
+{
+	return get_file(file);
+}
+
+/*
+ * Disks with extended numbers are drivers' own; device mapper has a major, and
+ * what it maps may change or go without the DAX device's knowledge.
+ */
+bool rdax_helper_bdev_is_stacked(struct block_device *bdev)
+{
+	return bdev->bd_disk->major != BLOCK_EXT_MAJOR;
+}
+
+u64 rdax_helper_bdev_bytes(struct block_device *bdev)
+{
+	return bdev_nr_bytes(bdev);
+}
+
+void rdax_helper_sb_start_pagefault(struct super_block *sb)
+{
+	sb_start_pagefault(sb);
+}
+
+void rdax_helper_sb_end_pagefault(struct super_block *sb)
+{
+	sb_end_pagefault(sb);
+}
+
+u32 rdax_helper_vmf_error(int err)
+{
+	return (__force u32)vmf_error(err);
+}
+
+void rdax_helper_file_accessed(struct file *file)
+{
+	file_accessed(file);
+}
+
+bool rdax_helper_vma_is_sync(const struct vm_area_desc *desc)
+{
+	return vma_desc_test(desc, VMA_SYNC_BIT);
+}
+
+void rdax_helper_vma_set_hugepage(struct vm_area_desc *desc)
+{
+	vma_desc_set_flags(desc, VMA_HUGEPAGE_BIT);
+}
+
+ssize_t rdax_helper_generic_write_sync(struct kiocb *iocb, ssize_t count)
+{
+	return generic_write_sync(iocb, count);
+}
+
+/* No I/O of a DAX file waits but for locks, and all of it is direct. */
+int rdax_helper_dax_file_open(struct inode *inode, struct file *file)
+{
+	file->f_mode |= FMODE_NOWAIT | FMODE_CAN_ODIRECT;
+	return generic_file_open(inode, file);
+}
+
+/*
+ * Wait until a page's last reference goes, or a while: references from page
+ * tables count too, and who touches the page meanwhile gets it mapped again, so
+ * the caller has to look again. The invalidate lock is released meanwhile.
+ */
+int rdax_helper_dax_wait_page(struct inode *inode, struct page *page)
+{
+	long ret;
+
+	filemap_invalidate_unlock(inode->i_mapping);
+	ret = ___wait_var_event(page, ___wait_cond_timeout(dax_page_is_idle(page)),
+				TASK_KILLABLE, 0, msecs_to_jiffies(20),
+				__ret = schedule_timeout(__ret));
+	filemap_invalidate_lock(inode->i_mapping);
+	return ret < 0 ? ret : 0;
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <linux/rwsem.h>
+#include <linux/sched.h>
+#include <linux/wait_bit.h>
+
+#include "helpers.h"
+
+void rdax_helper_down_write_nested(struct rw_semaphore *sem,
+				   unsigned int subclass)
+{
+	down_write_nested(sem, subclass);
+}
+
+/* The rest of the timeout, 0 if it ran out, or -ERESTARTSYS. */
+long rdax_helper_wait_var_killable(void *var, bool (*condition)(void *arg),
+				   void *arg, long timeout)
+{
+	long __ret = timeout;
+
+	might_sleep();
+	if (!___wait_cond_timeout(condition(arg)))
+		__ret = ___wait_var_event(var,
+					  ___wait_cond_timeout(condition(arg)),
+					  TASK_KILLABLE, 0, timeout,
+					  __ret = schedule_timeout(__ret));
+	return __ret;
+}
+
+void rdax_helper_wake_var(void *var)
+{
+	smp_mb();
+	wake_up_var(var);
+}

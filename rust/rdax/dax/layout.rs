@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Taking pages of a DAX file away from those who use them.
+//!
+//! # Lock order
+//!
+//! `i_rwsem`, then `invalidate_lock`. Faults take the latter shared, so while it is held
+//! exclusively nothing is mapped anew.
+//!
+//! C source: [`fs/dax.c`](srctree/fs/dax.c)
+
+use crate::{
+    bindings,
+    fs::{
+        inode::WriteGuard,
+        FileSystem,
+        Inode, //
+    },
+    memremap::PAGE_SIZE, //
+};
+use kernel::{
+    error::to_result,
+    prelude::*,
+    types::NotThreadSafe, //
+};
+
+const HUGE_SIZE: u64 = bindings::RDAX_PMD_SIZE as u64;
+
+fn invalidate_lock<T: FileSystem>(inode: &Inode<T>) -> *mut bindings::rw_semaphore {
+    // SAFETY: an inode always has a mapping; only the address is taken.
+    unsafe { &raw mut (*(*inode.as_ptr()).i_mapping).invalidate_lock }
+}
+
+/// `invalidate_lock` of a file's mapping, held shared: what is mapped stays where it is.
+///
+/// # Invariants
+///
+/// This task holds the lock.
+#[must_use = "dropping the guard gives the lock back"]
+pub struct InvalidateShared<'a, T: FileSystem>(&'a Inode<T>, NotThreadSafe);
+
+impl<'a, T: FileSystem> InvalidateShared<'a, T> {
+    /// Takes it. Sleeps.
+    pub fn new(inode: &'a Inode<T>) -> Self {
+        // SAFETY: an initialised rwsem.
+        unsafe { bindings::down_read(invalidate_lock(inode)) };
+        Self(inode, NotThreadSafe)
+    }
+}
+
+impl<T: FileSystem> Drop for InvalidateShared<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: by the type invariant.
+        unsafe { bindings::up_read(invalidate_lock(self.0)) };
+    }
+}
+
+/// `i_rwsem` and `invalidate_lock` of a file, held exclusively: nothing is mapped anew, read or
+/// written.
+///
+/// # Invariants
+///
+/// This task holds both locks.
+#[must_use = "dropping the guard gives the lock back"]
+pub struct Invalidate<'a, T: FileSystem>(&'a Inode<T>, NotThreadSafe);
+
+impl<'a, T: FileSystem> Invalidate<'a, T> {
+    /// Takes `invalidate_lock` of the inode that `guard` has locked. Sleeps.
+    pub fn new(guard: &'a WriteGuard<'_, T>) -> Self {
+        // SAFETY: an initialised rwsem.
+        unsafe { bindings::down_write(invalidate_lock(guard)) };
+        Self(guard, NotThreadSafe)
+    }
+
+    /// Unmaps the pages from byte `start` to before byte `end` (`u64::MAX`: to the last), waits
+    /// until nobody uses them, and forgets them.
+    ///
+    /// Dirty data in the same huge pages, but outside the range, is written back first: its
+    /// entries go as well. `invalidate_lock` is released while this waits, so holes may have been
+    /// filled by faults. `EINTR` if a fatal signal came; then the pages are still there.
+    pub fn drain_range(&mut self, start: u64, end: u64) -> Result {
+        let first = i64::try_from(start)?;
+        // Inclusive, as the DAX core wants it; its last offset means all there is.
+        let last = i64::try_from(end.saturating_sub(1)).unwrap_or(i64::MAX);
+        if first > last {
+            return Ok(());
+        }
+        let inode = self.0.as_ptr();
+        // SAFETY: by the type invariant of `Inode`.
+        let mapping = unsafe { (*inode).i_mapping };
+        loop {
+            // SAFETY: a valid mapping; faults are kept out by the lock.
+            let page = unsafe { bindings::dax_layout_busy_page_range(mapping, first, last) };
+            if page.is_null() {
+                break;
+            }
+            // SAFETY: pages of a DAX device that a file has entries for are there; the lock is
+            // ours to release and is taken again.
+            to_result(unsafe { bindings::rdax_helper_dax_wait_page(inode, page) })
+                .map_err(|_| EINTR)?;
+        }
+        if start % HUGE_SIZE != 0 {
+            self.write_back(first)?;
+        }
+        if last != i64::MAX && end % HUGE_SIZE != 0 {
+            self.write_back(last)?;
+        }
+        // SAFETY: a valid mapping. The pages are unmapped and nobody uses them.
+        unsafe { bindings::dax_delete_mapping_range(mapping, first, last) };
+        Ok(())
+    }
+
+    /// Writes back what is dirty of the entry at byte `pos`, which may be a huge page.
+    fn write_back(&self, pos: i64) -> Result {
+        // SAFETY: by the type invariant of `Inode`.
+        to_result(unsafe {
+            bindings::filemap_write_and_wait_range((*self.0.as_ptr()).i_mapping, pos, pos)
+        })
+    }
+
+    /// Forgets all from byte `size` on, private copies included, once it is drained.
+    pub fn truncate_pagecache(&mut self, size: u64) {
+        let size = i64::try_from(size).unwrap_or(i64::MAX);
+        // SAFETY: by the type invariant of `Inode`.
+        unsafe { bindings::truncate_pagecache(self.0.as_ptr(), size) };
+    }
+
+    /// The inode.
+    pub fn inode(&self) -> &Inode<T> {
+        self.0
+    }
+}
+
+impl<T: FileSystem> Drop for Invalidate<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: by the type invariant.
+        unsafe { bindings::up_write(invalidate_lock(self.0)) };
+    }
+}
+
+impl<T: FileSystem> Inode<T> {
+    /// Waits until nobody uses any page of the file, and forgets them: for an inode without
+    /// names that is being evicted.
+    ///
+    /// Context: sleeps, not killable, for as long as somebody holds a page.
+    pub fn drain_final(&self) {
+        // SAFETY: by the type invariant.
+        unsafe { bindings::dax_break_layout_final(self.as_ptr()) };
+    }
+
+    /// Unmaps the whole pages within `len` bytes from byte `start`; 0 means to the end. Private
+    /// copies go too if `even_cow`.
+    pub fn unmap_mapping_range(&self, start: u64, len: u64, even_cow: bool) {
+        let clip = |value: u64| i64::try_from(value).unwrap_or(i64::MAX - PAGE_SIZE as i64);
+        // SAFETY: by the type invariant.
+        unsafe {
+            bindings::unmap_mapping_range(
+                (*self.as_ptr()).i_mapping,
+                clip(start),
+                clip(len),
+                even_cow.into(),
+            )
+        };
+    }
+}

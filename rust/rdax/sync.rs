@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Locks and waiting that the kernel crate lacks.
+
+pub mod rwsem;
+pub mod wait_var;
+
+pub use self::rwsem::RwSem;
