@@ -124,5 +124,7 @@ void rdax_helper_down_write_nested(struct rw_semaphore *sem,
 long rdax_helper_wait_var_killable(void *var, bool (*condition)(void *arg),
 				   void *arg, long timeout);
 void rdax_helper_wake_var(void *var);
+unsigned int rdax_helper_nofs_save(void);
+void rdax_helper_nofs_restore(unsigned int flags);
 
 #endif /* _RDAX_HELPERS_H */

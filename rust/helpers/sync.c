@@ -2,6 +2,7 @@
 
 #include <linux/rwsem.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/wait_bit.h>
 
 #include "helpers.h"
@@ -29,6 +30,17 @@ long rdax_helper_wait_var_killable(void *var, bool (*condition)(void *arg),
 
 void rdax_helper_wake_var(void *var)
 {
+	/* Pairs with the barrier of prepare_to_wait_event(). */
 	smp_mb();
 	wake_up_var(var);
+}
+
+unsigned int rdax_helper_nofs_save(void)
+{
+	return memalloc_nofs_save();
+}
+
+void rdax_helper_nofs_restore(unsigned int flags)
+{
+	memalloc_nofs_restore(flags);
 }

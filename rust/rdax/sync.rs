@@ -2,7 +2,11 @@
 
 //! Locks and waiting that the kernel crate lacks.
 
+pub mod nofs;
 pub mod rwsem;
 pub mod wait_var;
 
-pub use self::rwsem::RwSem;
+pub use self::{
+    nofs::NoFs,
+    rwsem::RwSem, //
+};

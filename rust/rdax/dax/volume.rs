@@ -453,11 +453,24 @@ impl Access<'_> {
     }
 
     /// Stores zeroes over `len` bytes at byte `at`, around the CPU cache. Reschedules if long.
+    ///
+    /// Whole poisoned pages are made good; `EIO` if part of one is to be zeroed.
     pub fn zero(&self, at: u64, len: u64) -> Result<Stored<InFlight>> {
+        match self.zero_good(at, len) {
+            Err(err) if err == EIO && (at | len) % PAGE_SIZE == 0 => {
+                self.zero_pages(at / PAGE_SIZE, len / PAGE_SIZE)?;
+            }
+            done => done?,
+        }
+        Ok(Stored::in_flight())
+    }
+
+    /// Zeroes what is not poisoned; `EIO` where it is.
+    fn zero_good(&self, at: u64, len: u64) -> Result {
         const STEP: usize = 64 * PAGE_SIZE as usize;
-        self.pieces(at, len, false, |addr, _, len| {
+        self.pieces(at, len, true, |addr, _, len| {
             for skip in (0..len).step_by(STEP) {
-                // SAFETY: `pieces` found `len` bytes mapped at `addr`.
+                // SAFETY: `pieces` found `len` bytes mapped at `addr`. An `Access` may sleep.
                 unsafe {
                     bindings::rdax_helper_zero_flushcache(
                         addr.as_ptr().add(skip).cast(),
@@ -467,8 +480,7 @@ impl Access<'_> {
                 }
             }
             Ok(())
-        })?;
-        Ok(Stored::in_flight())
+        })
     }
 
     /// Makes `pages` pages from page `page` of the volume zero, durably after a
