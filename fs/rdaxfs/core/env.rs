@@ -10,18 +10,18 @@ mod imp;
 #[path = "env/host.rs"]
 mod imp;
 
-pub use imp::{
+pub use imp::Vec;
+pub(crate) use imp::{
     Atomic,
     Guard,
-    Lock,
-    Vec, //
+    Lock, //
 };
 
 use crate::Result;
 
 /// The locks of the core, in the order in which they are taken.
 #[derive(Clone, Copy, Debug)]
-pub enum LockClass {
+pub(crate) enum LockClass {
     /// One inode map group or more.
     InodeMap,
     /// A journal slot.

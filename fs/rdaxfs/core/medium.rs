@@ -109,7 +109,7 @@ impl Stored<InFlight> {
 }
 
 /// Checks that bytes `at..at + len` lie within `size`.
-pub fn check_range(size: u64, at: u64, len: u64) -> Result {
+pub(crate) fn check_range(size: u64, at: u64, len: u64) -> Result {
     match at.checked_add(len) {
         Some(end) if end <= size => Ok(()),
         _ => Err(Error::Corrupt("reference past the end of the volume")),

@@ -9,7 +9,7 @@
 //! Begin reading at [`Volume`]; [`journal`](self) says why operations are atomic, `ops/` has one
 //! file for each kind of operation, `Documentation/consistency.rst` the whole argument.
 
-#![no_std]
+#![cfg_attr(not(CONFIG_RUST), no_std)]
 
 mod alloc;
 mod blob;

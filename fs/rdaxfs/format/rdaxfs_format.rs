@@ -7,7 +7,7 @@
 //! is little endian. Whatever comes from a medium is untrusted: decoding never panics, and what
 //! does not check out is a [`Bad`].
 
-#![no_std]
+#![cfg_attr(not(CONFIG_RUST), no_std)]
 
 mod blob;
 mod crc;

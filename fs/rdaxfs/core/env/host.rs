@@ -107,24 +107,24 @@ impl<T> DerefMut for Vec<T> {
 }
 
 /// A lock that may sleep.
-pub struct Lock<T>(Mutex<T>);
+pub(crate) struct Lock<T>(Mutex<T>);
 
 /// What a held [`Lock`] gives.
-pub type Guard<'a, T> = MutexGuard<'a, T>;
+pub(crate) type Guard<'a, T> = MutexGuard<'a, T>;
 
 impl<T> Lock<T> {
     /// A lock around `value`.
-    pub fn new(value: T, _class: LockClass) -> Result<Self> {
+    pub(crate) fn new(value: T, _class: LockClass) -> Result<Self> {
         Ok(Self(Mutex::new(value)))
     }
 
     /// Takes the lock.
-    pub fn lock(&self) -> Guard<'_, T> {
+    pub(crate) fn lock(&self) -> Guard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the lock unless it is held.
-    pub fn try_lock(&self) -> Option<Guard<'_, T>> {
+    pub(crate) fn try_lock(&self) -> Option<Guard<'_, T>> {
         match self.0.try_lock() {
             Ok(guard) => Some(guard),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
@@ -135,31 +135,31 @@ impl<T> Lock<T> {
 
 /// A counter without order.
 #[derive(Default)]
-pub struct Atomic(AtomicU64);
+pub(crate) struct Atomic(AtomicU64);
 
 impl Atomic {
     /// A counter that starts at `value`.
-    pub fn new(value: u64) -> Self {
+    pub(crate) fn new(value: u64) -> Self {
         Self(AtomicU64::new(value))
     }
 
     /// Its value.
-    pub fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 
     /// Sets it.
-    pub fn set(&self, value: u64) {
+    pub(crate) fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
     }
 
     /// Adds to it and returns what it was.
-    pub fn add(&self, value: u64) -> u64 {
+    pub(crate) fn add(&self, value: u64) -> u64 {
         self.0.fetch_add(value, Ordering::Relaxed)
     }
 
     /// Subtracts from it.
-    pub fn sub(&self, value: u64) {
+    pub(crate) fn sub(&self, value: u64) {
         self.0.fetch_sub(value, Ordering::Relaxed);
     }
 }

@@ -110,14 +110,14 @@ impl<T> DerefMut for Vec<T> {
 }
 
 /// A lock that may sleep.
-pub struct Lock<T>(Pin<KBox<Mutex<T>>>);
+pub(crate) struct Lock<T>(Pin<KBox<Mutex<T>>>);
 
 /// What a held [`Lock`] gives.
-pub type Guard<'a, T> = MutexGuard<'a, T>;
+pub(crate) type Guard<'a, T> = MutexGuard<'a, T>;
 
 impl<T> Lock<T> {
     /// A lock around `value`; each class is one to lockdep.
-    pub fn new(value: T, class: LockClass) -> Result<Self> {
+    pub(crate) fn new(value: T, class: LockClass) -> Result<Self> {
         let lock = match class {
             LockClass::InodeMap => {
                 KBox::pin_init(new_mutex!(value, "rdaxfs::inode_map"), GFP_KERNEL)
@@ -131,42 +131,42 @@ impl<T> Lock<T> {
     }
 
     /// Takes the lock.
-    pub fn lock(&self) -> Guard<'_, T> {
+    pub(crate) fn lock(&self) -> Guard<'_, T> {
         self.0.lock()
     }
 
     /// Takes the lock unless it is held.
-    pub fn try_lock(&self) -> Option<Guard<'_, T>> {
+    pub(crate) fn try_lock(&self) -> Option<Guard<'_, T>> {
         self.0.try_lock()
     }
 }
 
 /// A counter without order.
-pub struct Atomic(atomic::Atomic<u64>);
+pub(crate) struct Atomic(atomic::Atomic<u64>);
 
 impl Atomic {
     /// A counter that starts at `value`.
-    pub fn new(value: u64) -> Self {
+    pub(crate) fn new(value: u64) -> Self {
         Self(atomic::Atomic::new(value))
     }
 
     /// Its value.
-    pub fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
 
     /// Sets it.
-    pub fn set(&self, value: u64) {
+    pub(crate) fn set(&self, value: u64) {
         self.0.store(value, Relaxed);
     }
 
     /// Adds to it and returns what it was.
-    pub fn add(&self, value: u64) -> u64 {
+    pub(crate) fn add(&self, value: u64) -> u64 {
         self.0.fetch_add(value, Relaxed)
     }
 
     /// Subtracts from it.
-    pub fn sub(&self, value: u64) {
+    pub(crate) fn sub(&self, value: u64) {
         self.0.fetch_sub(value, Relaxed);
     }
 }
