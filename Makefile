@@ -18,7 +18,7 @@ export KSRC
 endif
 # A "$" in CMD is for the guest's shell.
 override CMD := $(value CMD)
-export PMEM CPUS MEM TIMEOUT T CMD V
+export PMEM CPUS MEM TIMEOUT T CMD V FS CASES DRIVER REPEAT
 
 .PHONY: help
 help:
@@ -35,6 +35,7 @@ help:
 	@echo 'Testing'
 	@echo '  make test             every test on the debug kernel'
 	@echo '  make test T=map,gup*  those whose names match; T=list shows the names'
+	@echo '  make bench            instructions per operation: ext4, XFS and rdaxfs, ratios'
 	@echo '  make lint             formatting, clippy, rustdoc, shellcheck, checkpatch'
 	@echo '  make fmt              format the Rust sources'
 	@echo '  make doc              rustdoc of the rdax crate'
@@ -44,6 +45,8 @@ help:
 	@echo '  FLAVOUR=        release or debug (default: release; debug for test, lint)'
 	@echo '  PMEM="..."      devices: memmap:1G nvdimm:1G[:FILE] virtio:1G[:FILE] reserve:256M disk:1G'
 	@echo '  CPUS= MEM= TIMEOUT=   of the VM (2, 2G or 3G, 600 s)'
+	@echo '  FS= CASES= DRIVER= REPEAT=   of bench: "ext4 xfs rdaxfs", "append* create",'
+	@echo '                  rdax_pmem or nd_pmem, boots to compare (1)'
 	@echo '  V=1             show the commands'
 	@echo 'Kernels and tools are kept in $${RDAX_CACHE:-~/.cache/rdax}.'
 
@@ -75,6 +78,11 @@ vm:
 .PHONY: test
 test:
 	@FLAVOUR=$(test-flavour) scripts/test.py
+
+.PHONY: bench
+bench:
+	@settings=$$(scripts/build-modules.sh $(run-flavour)) && eval "$$settings" && \
+		tools/bench/bench.py --kdir "$$KDIR" --build "$$RDAX_BUILD"
 
 .PHONY: check lint fmt doc clean
 check:
