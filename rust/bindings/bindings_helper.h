@@ -5,13 +5,19 @@
 #include <linux/blkdev.h>
 #include <linux/crc32.h>
 #include <linux/dax.h>
+#include <linux/exportfs.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/fileattr.h>
+#include <linux/fs_context.h>
 #include <linux/iomap.h>
 #include <linux/libnvdimm.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/nd.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
+#include <linux/statfs.h>
 
 #include "../helpers/helpers.h"
 
@@ -35,3 +41,5 @@ const int RUST_CONST_HELPER_RDAX_IOCB_DSYNC = IOCB_DSYNC;
 const int RUST_CONST_HELPER_RDAX_IOCB_APPEND = IOCB_APPEND;
 const int RUST_CONST_HELPER_RDAX_IOCB_DIRECT = IOCB_DIRECT;
 const fop_flags_t RUST_CONST_HELPER_RDAX_FOP_MMAP_SYNC = FOP_MMAP_SYNC;
+const unsigned long RUST_CONST_HELPER_RDAX_SB_SILENT = SB_SILENT;
+const unsigned long RUST_CONST_HELPER_RDAX_SB_LAZYTIME = SB_LAZYTIME;

@@ -15,13 +15,19 @@ struct block_device;
 struct bvec_iter;
 struct badblocks;
 struct device;
+struct dir_context;
 struct file;
+struct file_kattr;
+struct fs_context;
+struct fs_parameter;
 struct gendisk;
 struct inode;
 struct kernfs_node;
 struct kiocb;
+struct kmem_cache;
 struct nd_region;
 struct page;
+struct posix_acl;
 struct iov_iter;
 struct rw_semaphore;
 struct super_block;
@@ -59,6 +65,17 @@ void rdax_helper_i_owner_write(struct inode *inode, u32 uid, u32 gid);
 loff_t rdax_helper_i_size_read(const struct inode *inode);
 void rdax_helper_i_size_write(struct inode *inode, loff_t size);
 struct timespec64 rdax_helper_inode_get_ctime(const struct inode *inode);
+bool rdax_helper_inode_is_new(struct inode *inode);
+void rdax_helper_inode_set_link(struct inode *inode, char *target);
+struct kmem_cache *rdax_helper_inode_cache_create(const char *name, u32 size,
+						  u32 align);
+void *rdax_helper_alloc_inode_sb(struct super_block *sb, struct kmem_cache *cache);
+bool rdax_helper_dir_emit(struct dir_context *ctx, const char *name, int len,
+			  u64 ino, unsigned int type);
+bool rdax_helper_capable_admin(void);
+void rdax_helper_posix_acl_dup(struct posix_acl *acl);
+void rdax_helper_posix_acl_release(struct posix_acl *acl);
+bool rdax_helper_fileattr_has_others(const struct file_kattr *fa);
 
 /* fs_dax.c */
 struct file *rdax_helper_get_file(struct file *file);
@@ -117,6 +134,22 @@ int rdax_helper_read_to_page(struct page *page, unsigned int offset,
 			     const void *src, unsigned int len);
 int rdax_helper_copy_mc(void *dst, const void *src, size_t len);
 void rdax_helper_pmem_wmb(void);
+
+/* super.c */
+bool rdax_helper_sb_bdev_read_only(struct super_block *sb);
+u64 rdax_helper_sb_bdev_bytes(struct super_block *sb);
+int rdax_helper_sb_flush(struct super_block *sb);
+void rdax_helper_sb_set_read_only(struct super_block *sb);
+int rdax_helper_sb_freeze(struct super_block *sb);
+int rdax_helper_sb_thaw(struct super_block *sb);
+void rdax_helper_sb_fsid(struct super_block *sb, __kernel_fsid_t *fsid);
+void rdax_helper_super_set_uuid(struct super_block *sb, const u8 *uuid,
+				unsigned int len);
+void rdax_helper_sb_release_bdev(struct super_block *sb);
+const char *rdax_helper_fs_parameter(const struct fs_parameter *param,
+				     const char **value);
+void rdax_helper_bad_parameter(struct fs_context *fc,
+			       const struct fs_parameter *param);
 
 /* sync.c */
 void rdax_helper_down_write_nested(struct rw_semaphore *sem,

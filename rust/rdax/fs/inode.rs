@@ -3,7 +3,7 @@
 //! `struct inode`.
 //!
 //! An inode and the filesystem's data for it are one allocation. A new inode ([`New`]) has no data
-//! yet; [`New::init`] makes it an [`Inode`], which always has.
+//! yet; an [`Inode`] always has.
 //!
 //! # Lock order
 //!
@@ -13,16 +13,43 @@
 //! C source: [`fs/inode.c`](srctree/fs/inode.c)
 
 mod attr;
+mod dir_ops;
 mod lock;
+mod new;
+mod ops;
 
+pub(crate) use self::new::{
+    alloc_inode_callback,
+    free_inode_callback,
+    is_initialised,
+    InodeCache, //
+};
 pub use self::{
     attr::{
         Flag,
         Flags, //
     },
+    dir_ops::{
+        DirOperations,
+        Rename,
+        RenameMode, //
+    },
     lock::{
         ReadGuard,
         WriteGuard, //
+    },
+    new::{
+        Fresh,
+        Lookup,
+        New,
+        Owner,
+        Unhashed, //
+    },
+    ops::{
+        Fiemap,
+        FiemapOperations,
+        Operations,
+        Ops, //
     }, //
 };
 
@@ -38,6 +65,7 @@ use core::{
     ptr::NonNull, //
 };
 use kernel::{
+    str::CString,
     sync::aref::AlwaysRefCounted,
     types::Opaque, //
 };
@@ -47,6 +75,8 @@ use kernel::{
 pub(crate) struct Storage<T: FileSystem> {
     inode: Opaque<bindings::inode>,
     data: UnsafeCell<MaybeUninit<T::InodeData>>,
+    /// Where a symbolic link leads.
+    link: UnsafeCell<Option<CString>>,
     /// Set once, by [`New::init`], before the inode can be found.
     initialised: UnsafeCell<bool>,
 }

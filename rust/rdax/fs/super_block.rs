@@ -2,31 +2,65 @@
 
 //! `struct super_block`.
 //!
+//! A superblock is [`New`] while the filesystem fills it, and has no data yet; then it is
+//! [`Ready`], and inodes can be had.
+//!
 //! C source: [`fs/super.c`](srctree/fs/super.c)
 
-use super::FileSystem;
+mod fill;
+mod ops;
+mod statfs;
+
+pub(crate) use self::ops::OperationsVTable;
+pub use self::{
+    fill::Features,
+    statfs::Statfs, //
+};
+
+use super::{
+    FileSystem,
+    Timespec, //
+};
 use crate::bindings;
 use core::marker::PhantomData;
-use kernel::types::Opaque;
+use kernel::{
+    prelude::*,
+    types::Opaque, //
+};
 
-/// A mounted volume of a `T`.
+/// A stage in a superblock's life.
+pub trait Stage {}
+
+/// It is being filled: no data, no inodes, not mounted.
+pub struct New;
+
+/// It has its data.
+pub struct Ready;
+
+impl Stage for New {}
+impl Stage for Ready {}
+
+/// A volume of a `T`.
 ///
 /// # Invariants
 ///
-/// A valid superblock of type `T` whose `s_fs_info` is the raw pointer of an `Arc<T::SuperData>`
-/// that it owns.
+/// A valid superblock of type `T`. If `S` is [`Ready`], `s_fs_info` is the raw pointer of an
+/// `Arc<T::SuperData>` that it owns.
 #[repr(transparent)]
-pub struct SuperBlock<T: FileSystem>(Opaque<bindings::super_block>, PhantomData<T>);
+pub struct SuperBlock<T: FileSystem, S: Stage = Ready>(
+    Opaque<bindings::super_block>,
+    PhantomData<(T, S)>,
+);
 
 // SAFETY: a superblock belongs to no thread.
-unsafe impl<T: FileSystem> Send for SuperBlock<T> {}
+unsafe impl<T: FileSystem, S: Stage> Send for SuperBlock<T, S> {}
 // SAFETY: shared access reads what does not change, or calls C functions that lock.
-unsafe impl<T: FileSystem> Sync for SuperBlock<T> {}
+unsafe impl<T: FileSystem, S: Stage> Sync for SuperBlock<T, S> {}
 
-impl<T: FileSystem> SuperBlock<T> {
+impl<T: FileSystem, S: Stage> SuperBlock<T, S> {
     /// # Safety
     ///
-    /// `ptr` is a superblock of a `T`, filled, and stays so for `'a`.
+    /// `ptr` is a superblock of a `T` at stage `S` and stays so for `'a`.
     pub(crate) unsafe fn from_ptr<'a>(ptr: *mut bindings::super_block) -> &'a Self {
         // SAFETY: by this function's own requirement. CAST: `Self` is transparent.
         unsafe { &*ptr.cast() }
@@ -36,16 +70,76 @@ impl<T: FileSystem> SuperBlock<T> {
         self.0.get()
     }
 
+    fn flags(&self) -> usize {
+        // SAFETY: by the type invariant; a remount may change the flags meanwhile.
+        unsafe { (&raw const (*self.as_ptr()).s_flags).read_volatile() }
+    }
+
+    /// Whether it is mounted, or has become, read-only.
+    pub fn is_read_only(&self) -> bool {
+        self.flags() & bindings::RDAX_SB_RDONLY != 0
+    }
+
+    /// Whether changed times may wait in memory.
+    pub fn is_lazytime(&self) -> bool {
+        self.flags() & bindings::RDAX_SB_LAZYTIME != 0
+    }
+
+    /// Whether its device takes no writes.
+    pub fn device_is_read_only(&self) -> bool {
+        // SAFETY: by the type invariant; the device is open as long as the superblock is.
+        unsafe { bindings::rdax_helper_sb_bdev_read_only(self.as_ptr()) }
+    }
+
+    /// The size of its device in bytes.
+    pub fn device_size(&self) -> u64 {
+        // SAFETY: as above.
+        unsafe { bindings::rdax_helper_sb_bdev_bytes(self.as_ptr()) }
+    }
+
+    /// Flushes the device's write cache, if it has one. Sleeps.
+    pub fn flush_device(&self) -> Result {
+        // SAFETY: as above.
+        kernel::error::to_result(unsafe { bindings::rdax_helper_sb_flush(self.as_ptr()) })
+    }
+
+    /// Its name in log messages, for example `pmem0`.
+    pub fn id(&self) -> &CStr {
+        // SAFETY: by the type invariant; terminated, and unchanged since the device was opened.
+        unsafe { CStr::from_char_ptr((&raw const (*self.as_ptr()).s_id).cast()) }
+    }
+
+    /// The time now, as precise as inodes keep it.
+    pub fn now(&self) -> Timespec {
+        let mut now = bindings::timespec64::default();
+        // SAFETY: valid for writes.
+        unsafe { bindings::ktime_get_coarse_real_ts64(&mut now) };
+        now.into()
+    }
+}
+
+impl<T: FileSystem> SuperBlock<T> {
     /// What the filesystem keeps with it.
     pub fn data(&self) -> &T::SuperData {
         // SAFETY: by the type invariant; the `Arc` is dropped after the last inode and file.
         unsafe { &*(*self.as_ptr()).s_fs_info.cast::<T::SuperData>() }
     }
 
-    /// Whether it is mounted, or has become, read-only.
-    pub fn is_read_only(&self) -> bool {
-        // SAFETY: by the type invariant; a remount may change the flags meanwhile.
-        let flags = unsafe { (&raw const (*self.as_ptr()).s_flags).read_volatile() };
-        flags & bindings::RDAX_SB_RDONLY as usize != 0
+    /// Makes it read-only, as after an error. Writers that have begun are not waited for.
+    pub fn set_read_only(&self) {
+        // SAFETY: by the type invariant.
+        unsafe { bindings::rdax_helper_sb_set_read_only(self.as_ptr()) };
+    }
+
+    /// Writes out what is dirty, then lets nobody write until [`Self::thaw`]. Sleeps.
+    pub fn freeze(&self) -> Result {
+        // SAFETY: by the type invariant.
+        kernel::error::to_result(unsafe { bindings::rdax_helper_sb_freeze(self.as_ptr()) })
+    }
+
+    /// Ends [`Self::freeze`].
+    pub fn thaw(&self) -> Result {
+        // SAFETY: by the type invariant.
+        kernel::error::to_result(unsafe { bindings::rdax_helper_sb_thaw(self.as_ptr()) })
     }
 }

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `struct iattr`: `chmod`, `chown`, `utimes` and `truncate`.
+//!
+//! C source: [`fs/attr.c`](srctree/fs/attr.c)
+
+use super::{
+    FileSystem,
+    Idmap,
+    Inode, //
+};
+use crate::bindings;
+use core::marker::PhantomData;
+use kernel::{
+    error::to_result,
+    prelude::*, //
+};
+
+/// A change of attributes of an inode whose `i_rwsem` is held.
+///
+/// # Invariants
+///
+/// All are valid for `'a`; the dentry's inode is an [`Inode<T>`], and its `i_rwsem` is held.
+pub struct Setattr<'a, T: FileSystem> {
+    idmap: Idmap<'a>,
+    dentry: *mut bindings::dentry,
+    attr: *mut bindings::iattr,
+    _fs: PhantomData<&'a T>,
+}
+
+impl<'a, T: FileSystem> Setattr<'a, T> {
+    /// # Safety
+    ///
+    /// As the type invariant says.
+    pub(super) unsafe fn new(
+        idmap: Idmap<'a>,
+        dentry: *mut bindings::dentry,
+        attr: *mut bindings::iattr,
+    ) -> Self {
+        // INVARIANT: by this function's own requirement.
+        Self {
+            idmap,
+            dentry,
+            attr,
+            _fs: PhantomData,
+        }
+    }
+
+    /// The inode.
+    pub fn inode(&self) -> &'a Inode<T> {
+        // SAFETY: by the type invariant.
+        unsafe { Inode::from_ptr((*self.dentry).d_inode) }
+    }
+
+    fn has(&self, what: u32) -> bool {
+        // SAFETY: by the type invariant.
+        unsafe { (*self.attr).ia_valid & what != 0 }
+    }
+
+    /// Whether the caller may, and the values make sense. Has to be asked first.
+    pub fn prepare(&self) -> Result {
+        // SAFETY: by the type invariant.
+        to_result(unsafe { bindings::setattr_prepare(self.idmap.as_ptr(), self.dentry, self.attr) })
+    }
+
+    /// The new size in bytes, if that is to change.
+    pub fn size(&self) -> Option<u64> {
+        // SAFETY: by the type invariant.
+        let size = unsafe { (*self.attr).ia_size };
+        self.has(bindings::ATTR_SIZE)
+            .then(|| u64::try_from(size).unwrap_or(0))
+    }
+
+    /// Whether anything but the size and the times that follow from it is to change.
+    pub fn has_others(&self) -> bool {
+        let others = bindings::ATTR_MODE
+            | bindings::ATTR_UID
+            | bindings::ATTR_GID
+            | bindings::ATTR_ATIME
+            | bindings::ATTR_MTIME_SET
+            | bindings::ATTR_CTIME_SET;
+        self.has(others)
+    }
+
+    /// Whether mode or owner are to change.
+    pub fn has_permissions(&self) -> bool {
+        self.has(bindings::ATTR_MODE | bindings::ATTR_UID | bindings::ATTR_GID)
+    }
+
+    /// Whether the times of content and status change, as they do with the size.
+    pub fn has_mtime(&self) -> bool {
+        self.has(bindings::ATTR_MTIME | bindings::ATTR_CTIME)
+    }
+
+    /// Sets what the VFS knows of the inode, all but the size, then calls `commit`. If that
+    /// fails the inode is as before.
+    pub fn apply(&self, commit: impl FnOnce(&Inode<T>) -> Result) -> Result {
+        let inode = self.inode();
+        let before = Saved::of(inode);
+        // SAFETY: by the type invariant.
+        unsafe { bindings::setattr_copy(self.idmap.as_ptr(), inode.as_ptr(), self.attr) };
+        let result = commit(inode);
+        if result.is_err() {
+            before.restore(inode);
+        }
+        result
+    }
+
+    /// Makes the access list follow the new mode. Calls [`set_acl`]. To be done last.
+    ///
+    /// [`set_acl`]: super::inode::Operations::set_acl
+    pub fn chmod_acl(&self) -> Result {
+        if !self.has(bindings::ATTR_MODE) {
+            return Ok(());
+        }
+        // SAFETY: by the type invariant.
+        to_result(unsafe {
+            bindings::posix_acl_chmod(self.idmap.as_ptr(), self.dentry, self.inode().mode())
+        })
+    }
+}
+
+/// What [`Setattr::apply`] may have to undo.
+struct Saved {
+    mode: u16,
+    uid: bindings::kuid_t,
+    gid: bindings::kgid_t,
+    times: [super::Timespec; 3],
+}
+
+impl Saved {
+    fn of<T: FileSystem>(inode: &Inode<T>) -> Self {
+        // SAFETY: by the type invariant; `i_rwsem` is held.
+        let (uid, gid) = unsafe { ((*inode.as_ptr()).i_uid, (*inode.as_ptr()).i_gid) };
+        Self {
+            mode: inode.mode(),
+            uid,
+            gid,
+            times: [inode.atime(), inode.mtime(), inode.ctime()],
+        }
+    }
+
+    fn restore<T: FileSystem>(self, inode: &Inode<T>) {
+        let [atime, mtime, ctime] = self.times;
+        inode.set_mode(self.mode);
+        inode.set_atime(atime);
+        inode.set_mtime(mtime);
+        inode.set_ctime(ctime);
+        // SAFETY: as above.
+        unsafe {
+            (*inode.as_ptr()).i_uid = self.uid;
+            (*inode.as_ptr()).i_gid = self.gid;
+        }
+    }
+}
