@@ -22,6 +22,7 @@ use super::holder::{
 use crate::{
     bindings,
     fs::{
+        super_block,
         FileSystem,
         SuperBlock, //
     },
@@ -108,7 +109,10 @@ impl Volume {
     /// partition of a disk, `holder` hears nothing.
     ///
     /// Context: process context, sleeps.
-    pub fn new<T: FileSystem>(sb: &SuperBlock<T>, holder: Arc<dyn Holder>) -> Result<Self> {
+    pub fn new<T: FileSystem>(
+        sb: &SuperBlock<T, super_block::New>,
+        holder: Arc<dyn Holder>,
+    ) -> Result<Self> {
         let sb = sb.as_ptr();
         // SAFETY: a valid superblock; these do not change while it is one.
         let (bdev, file) = unsafe { ((*sb).s_bdev, (*sb).s_bdev_file) };

@@ -46,7 +46,6 @@ pub use self::{
         Unhashed, //
     },
     ops::{
-        Fiemap,
         FiemapOperations,
         Operations,
         Ops, //

@@ -5,12 +5,17 @@
 //! C source: [`fs/attr.c`](srctree/fs/attr.c)
 
 use super::{
+    inode::WriteGuard,
     FileSystem,
     Idmap,
     Inode, //
 };
 use crate::bindings;
-use core::marker::PhantomData;
+use core::{
+    marker::PhantomData,
+    mem::ManuallyDrop,
+    ops::Deref, //
+};
 use kernel::{
     error::to_result,
     prelude::*, //
@@ -50,6 +55,14 @@ impl<'a, T: FileSystem> Setattr<'a, T> {
     pub fn inode(&self) -> &'a Inode<T> {
         // SAFETY: by the type invariant.
         unsafe { Inode::from_ptr((*self.dentry).d_inode) }
+    }
+
+    /// Its `i_rwsem`, which is held exclusively.
+    pub fn lock(&self) -> HeldGuard<'a, T> {
+        // SAFETY: by the type invariant it is held; `HeldGuard` does not release it.
+        HeldGuard(ManuallyDrop::new(unsafe {
+            WriteGuard::assume_held(self.inode())
+        }))
     }
 
     fn has(&self, what: u32) -> bool {
@@ -117,6 +130,17 @@ impl<'a, T: FileSystem> Setattr<'a, T> {
         to_result(unsafe {
             bindings::posix_acl_chmod(self.idmap.as_ptr(), self.dentry, self.inode().mode())
         })
+    }
+}
+
+/// A guard for a lock that somebody else releases.
+pub struct HeldGuard<'a, T: FileSystem>(ManuallyDrop<WriteGuard<'a, T>>);
+
+impl<'a, T: FileSystem> Deref for HeldGuard<'a, T> {
+    type Target = WriteGuard<'a, T>;
+
+    fn deref(&self) -> &WriteGuard<'a, T> {
+        &self.0
     }
 }
 

@@ -51,6 +51,15 @@ impl<T: FileSystem> Inode<T> {
 #[must_use]
 pub struct WriteGuard<'a, T: FileSystem>(&'a Inode<T>, NotThreadSafe);
 
+impl<'a, T: FileSystem> WriteGuard<'a, T> {
+    /// # Safety
+    ///
+    /// This task holds the lock. The result must not be dropped unless it is to release it.
+    pub(crate) unsafe fn assume_held(inode: &'a Inode<T>) -> Self {
+        Self(inode, NotThreadSafe)
+    }
+}
+
 impl<T: FileSystem> Deref for WriteGuard<'_, T> {
     type Target = Inode<T>;
 

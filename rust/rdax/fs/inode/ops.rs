@@ -23,9 +23,13 @@ use crate::{
         xattr,
         FileSystem,
         Idmap, //
-    }, //
+    },
+    iomap::Fiemap, //
 };
-use core::marker::PhantomData;
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
 use kernel::{
     error::from_result,
     prelude::*, //
@@ -62,20 +66,6 @@ pub trait Operations: FileSystem {
 pub trait FiemapOperations: Operations {
     /// Tells where bytes `start` to `start + len` are. May sleep.
     fn fiemap(inode: &Inode<Self>, info: Fiemap<'_>, start: u64, len: u64) -> Result;
-}
-
-/// Where extents are told.
-///
-/// # Invariants
-///
-/// Valid for `'a`, and used by nobody else.
-pub struct Fiemap<'a>(*mut bindings::fiemap_extent_info, PhantomData<&'a mut ()>);
-
-impl Fiemap<'_> {
-    #[allow(dead_code)]
-    pub(crate) fn as_ptr(&self) -> *mut bindings::fiemap_extent_info {
-        self.0
-    }
 }
 
 /// A table of operations on inodes of a `T`.
@@ -117,7 +107,7 @@ impl<T: DirOperations> Ops<T> {
 
 pub(super) struct InodeVTable<T: Operations>(PhantomData<T>);
 
-/// Which times to update.
+/// Whether changed times may wait.
 fn is_lazy(dirty: c_int) -> bool {
     dirty as u32 == bindings::inode_state_flags_enum_I_DIRTY_TIME
 }
@@ -328,9 +318,12 @@ impl<T: FiemapOperations> FiemapVTable<T> {
     ) -> c_int {
         // SAFETY: by this function's own requirement.
         let inode = unsafe { Inode::from_ptr(inode) };
-        // INVARIANT: as above.
-        let info = Fiemap(info, PhantomData);
-        from_result(|| T::fiemap(inode, info, start, len).map(|()| 0))
+        from_result(|| {
+            let info = NonNull::new(info).ok_or(EINVAL)?;
+            // SAFETY: as above.
+            T::fiemap(inode, unsafe { Fiemap::from_ptr(info) }, start, len)?;
+            Ok(0)
+        })
     }
 
     const VTABLE: bindings::inode_operations = bindings::inode_operations {
