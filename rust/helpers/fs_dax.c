@@ -61,9 +61,9 @@ void rdax_helper_vma_set_hugepage(struct vm_area_desc *desc)
 	vma_desc_set_flags(desc, VMA_HUGEPAGE_BIT);
 }
 
-ssize_t rdax_helper_generic_write_sync(struct kiocb *iocb, ssize_t count)
+bool rdax_helper_iocb_is_dsync(const struct kiocb *iocb)
 {
-	return generic_write_sync(iocb, count);
+	return iocb_is_dsync(iocb);
 }
 
 /* No I/O of a DAX file waits but for locks, and all of it is direct. */

@@ -87,7 +87,7 @@ u32 rdax_helper_vmf_error(int err);
 void rdax_helper_file_accessed(struct file *file);
 bool rdax_helper_vma_is_sync(const struct vm_area_desc *desc);
 void rdax_helper_vma_set_hugepage(struct vm_area_desc *desc);
-ssize_t rdax_helper_generic_write_sync(struct kiocb *iocb, ssize_t count);
+bool rdax_helper_iocb_is_dsync(const struct kiocb *iocb);
 int rdax_helper_dax_file_open(struct inode *inode, struct file *file);
 int rdax_helper_dax_wait_page(struct inode *inode, struct page *page);
 

@@ -30,7 +30,7 @@ pub struct Kiocb<'a, T: FileSystem> {
     _file: PhantomData<&'a File<T>>,
 }
 
-impl<T: FileSystem> Kiocb<'_, T> {
+impl<'a, T: FileSystem> Kiocb<'a, T> {
     /// # Safety
     ///
     /// `raw` is a kiocb of an open file of a `T`, valid and nobody else's as long as the result
@@ -48,13 +48,13 @@ impl<T: FileSystem> Kiocb<'_, T> {
     }
 
     /// The file.
-    pub fn file(&self) -> &File<T> {
+    pub fn file(&self) -> &'a File<T> {
         // SAFETY: by the type invariant; the operation holds the file.
         unsafe { File::from_ptr((*self.raw).ki_filp) }
     }
 
     /// The inode.
-    pub fn inode(&self) -> &Inode<T> {
+    pub fn inode(&self) -> &'a Inode<T> {
         self.file().inode()
     }
 
@@ -80,9 +80,11 @@ impl<T: FileSystem> Kiocb<'_, T> {
         self.has(bindings::RDAX_IOCB_NOWAIT)
     }
 
-    /// What is written is durable when the operation returns.
+    /// What is written is durable when the operation returns: the operation, the file, the inode
+    /// or the mount wants it so.
     pub fn is_dsync(&self) -> bool {
-        self.has(bindings::RDAX_IOCB_DSYNC)
+        // SAFETY: by the type invariant.
+        unsafe { bindings::rdax_helper_iocb_is_dsync(self.raw) }
     }
 
     /// What is written goes to the end of the file.
@@ -114,18 +116,15 @@ impl<T: FileSystem> Kiocb<'_, T> {
         // SAFETY: by the type invariant; the lock is held.
         to_result(unsafe { bindings::kiocb_modified(self.raw) })
     }
+}
 
-    /// Makes the `written` bytes before the position durable if the operation or the file wants
-    /// that. Without locks.
-    pub fn write_sync(&self, written: usize) -> Result<usize> {
-        if written == 0 {
-            return Ok(0);
-        }
+impl<T: FileSystem> inode::WriteGuard<'_, T> {
+    /// Whether the file may become `size` bytes large: `EFBIG`, and `SIGXFSZ`, beyond the limit of
+    /// the process or of the filesystem.
+    pub fn check_new_size(&self, size: u64) -> Result {
+        let size = i64::try_from(size).map_err(|_| EFBIG)?;
         // SAFETY: by the type invariant.
-        let result = unsafe {
-            bindings::rdax_helper_generic_write_sync(self.raw, isize::try_from(written)?)
-        };
-        usize::try_from(result).map_err(|_| Error::from_errno(result as c_int))
+        to_result(unsafe { bindings::inode_newsize_ok(self.as_ptr(), size) })
     }
 }
 

@@ -7,6 +7,7 @@
 
 use super::{
     file,
+    ioctl,
     File,
     Inode,
     Kiocb, //
@@ -20,10 +21,7 @@ use crate::{
 };
 use core::marker::PhantomData;
 use kernel::{
-    error::{
-        from_result,
-        VTABLE_DEFAULT_ERROR, //
-    },
+    error::from_result,
     iov::{
         IovIterDest,
         IovIterSource, //
@@ -92,7 +90,7 @@ pub enum Whence {
 /// Context of all: process context, may sleep, no lock held. Writing operations have freeze
 /// protection, but page faults.
 #[vtable]
-pub trait Operations<T: OnVolume>: 'static {
+pub trait Operations<T: OnVolume + ioctl::Operations>: 'static {
     /// Serves page faults.
     type Fault: fault::Handler<T>;
 
@@ -125,15 +123,10 @@ pub trait Operations<T: OnVolume>: 'static {
 
     /// Moves the position of the file; where it is then.
     fn llseek(file: &File<T>, offset: i64, whence: Whence) -> Result<u64>;
-
-    /// Anything else. `arg` is often a pointer of user space.
-    fn ioctl(_file: &File<T>, _cmd: u32, _arg: usize) -> Result<isize> {
-        build_error!(VTABLE_DEFAULT_ERROR)
-    }
 }
 
 /// The table of an implementation of [`Operations`].
-pub const fn operations<T: OnVolume, O: Operations<T>>() -> file::Ops<T> {
+pub const fn operations<T: OnVolume + ioctl::Operations, O: Operations<T>>() -> file::Ops<T> {
     // SAFETY: the callbacks take files of a `T`.
     unsafe { file::Ops::new(&OperationsVTable::<T, O>::VTABLE) }
 }
@@ -147,7 +140,7 @@ fn size_result(result: Result<usize>) -> isize {
 
 struct OperationsVTable<T, O>(PhantomData<(T, O)>);
 
-impl<T: OnVolume, O: Operations<T>> OperationsVTable<T, O> {
+impl<T: OnVolume + ioctl::Operations, O: Operations<T>> OperationsVTable<T, O> {
     /// # Safety
     ///
     /// `file` is being opened and `inode`, its inode, is an [`Inode<T>`].
@@ -278,21 +271,6 @@ impl<T: OnVolume, O: Operations<T>> OperationsVTable<T, O> {
         }
     }
 
-    /// # Safety
-    ///
-    /// As for `fsync_callback`.
-    unsafe extern "C" fn ioctl_callback(
-        file: *mut bindings::file,
-        cmd: c_uint,
-        arg: c_ulong,
-    ) -> c_long {
-        // SAFETY: by this function's own requirement.
-        match O::ioctl(unsafe { File::from_ptr(file) }, cmd, arg) {
-            Ok(value) => value,
-            Err(err) => err.to_errno() as c_long,
-        }
-    }
-
     const VTABLE: bindings::file_operations = bindings::file_operations {
         owner: this_module::<O::OwnerModule>().as_ptr(),
         fop_flags: bindings::RDAX_FOP_MMAP_SYNC,
@@ -311,16 +289,8 @@ impl<T: OnVolume, O: Operations<T>> OperationsVTable<T, O> {
         llseek: Some(Self::llseek_callback),
         splice_read: Some(bindings::copy_splice_read),
         splice_write: Some(bindings::iter_file_splice_write),
-        unlocked_ioctl: if O::HAS_IOCTL {
-            Some(Self::ioctl_callback)
-        } else {
-            None
-        },
-        compat_ioctl: if O::HAS_IOCTL {
-            Some(Self::ioctl_callback)
-        } else {
-            None
-        },
+        unlocked_ioctl: Some(ioctl::unlocked_ioctl_callback::<T>),
+        compat_ioctl: bindings::compat_ptr_ioctl,
         ..pin_init::zeroed()
     };
 }

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Errors of the core as the kernel's.
+
+use kernel::prelude::*;
+use rdaxfs_core::Error as CoreError;
+
+/// What the core returns.
+pub(crate) type CoreResult<T = ()> = rdaxfs_core::Result<T>;
+
+/// The number of an error.
+pub(crate) fn errno(error: CoreError) -> Error {
+    match error {
+        CoreError::Io | CoreError::Shutdown => EIO,
+        CoreError::Corrupt(_) => EUCLEAN,
+        CoreError::NoSpace => ENOSPC,
+        CoreError::NoMemory => ENOMEM,
+        CoreError::NotFound => ENOENT,
+        CoreError::Exists => EEXIST,
+        CoreError::NotEmpty => ENOTEMPTY,
+        CoreError::NameTooLong => ENAMETOOLONG,
+        CoreError::TooManyLinks => EMLINK,
+        CoreError::TooBig => EFBIG,
+        CoreError::Invalid => EINVAL,
+        CoreError::NoAttribute => ENODATA,
+        CoreError::Range => ERANGE,
+        CoreError::Stale => ESTALE,
+        CoreError::ReadOnly => EROFS,
+        CoreError::Interrupted => EINTR,
+    }
+}
+
+/// An error of the device as the core knows it: whatever it is, the medium cannot be accessed.
+pub(crate) fn from_kernel(error: Error) -> CoreError {
+    if error == ENOMEM {
+        CoreError::NoMemory
+    } else {
+        CoreError::Io
+    }
+}

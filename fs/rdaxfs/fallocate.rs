@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `fallocate()`.
+//!
+//! What takes blocks from a file, moves them or zeroes them in place first takes the pages away
+//! from those who map them, and keeps `invalidate_lock` until the blocks are what they shall be.
+
+use crate::{
+    error::{
+        errno,
+        CoreResult, //
+    },
+    node::{
+        mtime,
+        sync_blocks, //
+    },
+    Rdaxfs, //
+};
+use kernel::prelude::*;
+use rdax::{
+    dax::layout::Invalidate,
+    fs::{
+        inode::WriteGuard,
+        regular::Fallocate,
+        File, //
+    }, //
+};
+use rdaxfs_core::{
+    format_types::{
+        DiskTime,
+        BLOCK_SIZE, //
+    },
+    Node, //
+};
+
+/// Bytes that are zeroed when they are allocated, so that faults find written blocks (64 MiB).
+/// What is larger stays unwritten until it is touched.
+const ZERO_AHEAD: u64 = 64 << 20;
+
+type Core = rdaxfs_core::Volume<crate::medium::Pmem>;
+
+/// Does what was asked for, as a whole or not at all. The range is within the limits of the VFS.
+pub(crate) fn fallocate(file: &File<Rdaxfs>, what: Fallocate, pos: u64, len: u64) -> Result {
+    let inode = file.inode();
+    inode.sb().data().core().check_alive().map_err(errno)?;
+    let guard = inode.lock();
+    let end = pos.checked_add(len).ok_or(EFBIG)?;
+    check(&guard, what, pos, len)?;
+    if let Some(size) = new_size(&guard, what, len, end) {
+        guard.check_new_size(size)?;
+    }
+    file.modified(&guard)?;
+    match what {
+        Fallocate::Allocate { keep_size } | Fallocate::Unshare { keep_size } => {
+            // Nothing is shared, so that unsharing is to make sure of blocks.
+            change(&guard, |core, node, now| {
+                core.allocate(node, pos, len, keep_size, ZERO_AHEAD, now)
+            })
+        }
+        Fallocate::PunchHole => drained(&guard, pos, whole_end(end), |core, node, now| {
+            core.punch(node, pos, len, now)
+        }),
+        Fallocate::ZeroRange { keep_size } => {
+            drained(&guard, pos, whole_end(end), |core, node, now| {
+                core.zero_range(node, pos, len, keep_size, ZERO_AHEAD, now)
+            })
+        }
+        Fallocate::WriteZeroes => drained(&guard, pos, whole_end(end), |core, node, now| {
+            core.write_zeroes(node, pos, len, now)
+        }),
+        Fallocate::CollapseRange => shifted(&guard, pos, |core, node, now| {
+            core.collapse(node, pos, len, now)
+        }),
+        Fallocate::InsertRange => shifted(&guard, pos, |core, node, now| {
+            core.insert(node, pos, len, now)
+        }),
+    }
+}
+
+/// The end of a range, with all of its last block.
+fn whole_end(end: u64) -> u64 {
+    end.checked_next_multiple_of(BLOCK_SIZE).unwrap_or(u64::MAX)
+}
+
+/// What the core would refuse, before pages are taken away for it.
+fn check(guard: &WriteGuard<'_, Rdaxfs>, what: Fallocate, pos: u64, len: u64) -> Result {
+    let aligned = (pos | len) % BLOCK_SIZE == 0;
+    let size = guard.size();
+    match what {
+        Fallocate::CollapseRange if !aligned || pos.saturating_add(len) >= size => Err(EINVAL),
+        Fallocate::InsertRange if !aligned || pos >= size => Err(EINVAL),
+        _ => Ok(()),
+    }
+}
+
+/// The size that the file will have if it grows.
+fn new_size(guard: &WriteGuard<'_, Rdaxfs>, what: Fallocate, len: u64, end: u64) -> Option<u64> {
+    let size = match what {
+        Fallocate::Allocate { keep_size }
+        | Fallocate::Unshare { keep_size }
+        | Fallocate::ZeroRange { keep_size } => (!keep_size).then_some(end)?,
+        Fallocate::WriteZeroes => end,
+        Fallocate::InsertRange => guard.size().saturating_add(len),
+        Fallocate::PunchHole | Fallocate::CollapseRange => return None,
+    };
+    (size > guard.size()).then_some(size)
+}
+
+/// Changes the blocks of a file by `f`, and tells the VFS.
+fn change(
+    guard: &WriteGuard<'_, Rdaxfs>,
+    f: impl FnOnce(&Core, &mut Node, DiskTime) -> CoreResult,
+) -> Result {
+    let mount = guard.sb().data();
+    let mut node = guard.data().write();
+    let done = f(mount.core(), &mut node, mtime(guard));
+    // Parts may have happened.
+    guard.set_size(node.size());
+    sync_blocks(guard, &node);
+    done.map_err(|err| mount.fail(err))
+}
+
+/// As [`change`], with the pages from byte `pos` to byte `end` taken away first.
+fn drained(
+    guard: &WriteGuard<'_, Rdaxfs>,
+    pos: u64,
+    end: u64,
+    f: impl FnOnce(&Core, &mut Node, DiskTime) -> CoreResult,
+) -> Result {
+    let mut pages = Invalidate::new(guard);
+    pages.drain_range(pos, end)?;
+    change(guard, f)
+}
+
+/// As [`drained`], from byte `pos` on, where everything moves: private copies go too.
+fn shifted(
+    guard: &WriteGuard<'_, Rdaxfs>,
+    pos: u64,
+    f: impl FnOnce(&Core, &mut Node, DiskTime) -> CoreResult,
+) -> Result {
+    let mut pages = Invalidate::new(guard);
+    pages.drain_range(pos, u64::MAX)?;
+    pages.truncate_pagecache(pos);
+    change(guard, f)
+}

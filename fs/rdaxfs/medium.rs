@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The volume as the core sees it.
+//!
+//! Stores go around the CPU's caches, so flushing them again is not needed. Data is written by the
+//! DAX core, which does the same on every device that says so; all that can be mounted do.
+
+use crate::error::{
+    from_kernel,
+    CoreResult, //
+};
+use kernel::current;
+use rdax::dax::Volume;
+use rdaxfs_core::{
+    Error,
+    Medium, //
+};
+
+/// Bytes that are zeroed while the device cannot go (2 MiB).
+const STEP: u64 = 1 << 21;
+
+/// The memory of a mounted volume.
+pub(crate) struct Pmem(Volume);
+
+impl Pmem {
+    pub(crate) fn new(volume: Volume) -> Self {
+        Self(volume)
+    }
+
+    pub(crate) fn volume(&self) -> &Volume {
+        &self.0
+    }
+}
+
+impl Medium for Pmem {
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    fn load(&self, at: u64, out: &mut [u8]) -> CoreResult {
+        let access = self.0.access().map_err(from_kernel)?;
+        access.load(at, out).map_err(from_kernel)
+    }
+
+    fn store(&self, at: u64, data: &[u8]) -> CoreResult {
+        let access = self.0.access().map_err(from_kernel)?;
+        let stored = access.store(at, data).map_err(from_kernel)?;
+        stored.leave_to_flush();
+        Ok(())
+    }
+
+    fn flush(&self, _at: u64, _len: u64) -> CoreResult {
+        Ok(())
+    }
+
+    fn fence(&self) -> CoreResult {
+        self.0.fence().map_err(from_kernel)
+    }
+
+    fn zero(&self, at: u64, len: u64) -> CoreResult {
+        let mut done = 0;
+        while done < len {
+            let part = STEP.min(len.saturating_sub(done));
+            let from = at.checked_add(done).ok_or(Error::Range)?;
+            let access = self.0.access().map_err(from_kernel)?;
+            let stored = access.zero(from, part).map_err(from_kernel)?;
+            stored.leave_to_flush();
+            done = done.saturating_add(part);
+        }
+        Ok(())
+    }
+
+    fn pause(&self) -> CoreResult {
+        // Zeroing reschedules by itself.
+        match current!().signal_pending() {
+            true => Err(Error::Interrupted),
+            false => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the glue keeps with an inode: the core's node behind a lock.
+//!
+//! # Lock order
+//!
+//! Freeze protection, `i_rwsem`, `invalidate_lock`, entries of the mapping, the node, the locks of
+//! the core. Several nodes are locked in the order of the arguments of the operation, each with a
+//! subclass of its own.
+//!
+//! While a node is locked exclusively, allocations do not call filesystems: reclaim could evict an
+//! inode, which needs the locks of the core.
+
+use crate::Rdaxfs;
+use core::ops::{
+    Deref,
+    DerefMut, //
+};
+use kernel::{
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
+};
+use rdax::{
+    fs::Inode,
+    new_rwsem,
+    sync::{
+        rwsem,
+        NoFs,
+        RwSem, //
+    }, //
+};
+use rdaxfs_core::{
+    format_types::{
+        DiskTime,
+        BLOCK_SIZE, //
+    },
+    Node, //
+};
+
+/// What the glue keeps with an inode.
+#[pin_data]
+pub(crate) struct InodeData {
+    #[pin]
+    node: RwSem<Node>,
+    /// Pages of zeroes are, or were, mapped in place of holes or unwritten blocks. Set with the
+    /// node locked, so who holds it exclusively knows of all.
+    zeroes_mapped: Atomic<bool>,
+    /// Where a write in progress failed to publish what it wrote, `u64::MAX` if nowhere; and why.
+    /// Both belong to the holder of `i_rwsem`.
+    failed_at: Atomic<u64>,
+    failure: Atomic<i32>,
+}
+
+impl InodeData {
+    pub(crate) fn new(node: Node) -> impl PinInit<Self> {
+        pin_init!(Self {
+            node <- new_rwsem!(node, "rdaxfs::node"),
+            zeroes_mapped: Atomic::new(false),
+            failed_at: Atomic::new(u64::MAX),
+            failure: Atomic::new(0),
+        })
+    }
+
+    /// Locks the node shared.
+    pub(crate) fn read(&self) -> rwsem::ReadGuard<'_, Node> {
+        self.node.read()
+    }
+
+    /// Locks the node shared, unless that means waiting.
+    pub(crate) fn try_read(&self) -> Result<rwsem::ReadGuard<'_, Node>> {
+        self.node.try_read().ok_or(EAGAIN)
+    }
+
+    /// Locks the node exclusively.
+    pub(crate) fn write(&self) -> Locked<'_> {
+        let nofs = NoFs::enter();
+        Locked {
+            node: self.node.write(),
+            _nofs: nofs,
+        }
+    }
+
+    /// Locks the node exclusively while others are locked; `subclass` is how many.
+    pub(crate) fn write_nested(&self, subclass: u32) -> Locked<'_> {
+        let nofs = NoFs::enter();
+        Locked {
+            node: self.node.write_nested(subclass),
+            _nofs: nofs,
+        }
+    }
+
+    /// Pages of zeroes may be mapped from now on. With the node locked.
+    pub(crate) fn set_zeroes_mapped(&self) {
+        // Most often it is set already, and the cache line stays shared.
+        if !self.zeroes_mapped() {
+            self.zeroes_mapped.store(true, Relaxed);
+        }
+    }
+
+    /// Whether pages of zeroes may be mapped. With the node locked.
+    pub(crate) fn zeroes_mapped(&self) -> bool {
+        self.zeroes_mapped.load(Relaxed)
+    }
+
+    /// A write begins; `i_rwsem` is held.
+    pub(crate) fn begin_write(&self) {
+        self.failed_at.store(u64::MAX, Relaxed);
+    }
+
+    /// What the write in progress has written from byte `pos` on is lost.
+    pub(crate) fn fail_write(&self, pos: u64, error: Error) {
+        self.failed_at.store(pos, Relaxed);
+        self.failure.store(error.to_errno(), Relaxed);
+    }
+
+    /// Where the write in progress failed, and why.
+    pub(crate) fn write_failure(&self) -> Option<(u64, Error)> {
+        match self.failed_at.load(Relaxed) {
+            u64::MAX => None,
+            pos => Some((pos, Error::from_errno(self.failure.load(Relaxed)))),
+        }
+    }
+}
+
+/// A node, locked exclusively.
+pub(crate) struct Locked<'a> {
+    // Dropped first.
+    node: rwsem::WriteGuard<'a, Node>,
+    _nofs: NoFs,
+}
+
+impl Deref for Locked<'_> {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.node
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Node {
+        &mut self.node
+    }
+}
+
+/// When the content of an inode last changed.
+pub(crate) fn mtime(inode: &Inode<Rdaxfs>) -> DiskTime {
+    let time = inode.mtime();
+    DiskTime::new(time.secs, time.nanos)
+}
+
+/// Tells the VFS how many blocks an inode takes. With its node locked exclusively.
+pub(crate) fn sync_blocks(inode: &Inode<Rdaxfs>, node: &Node) {
+    inode.set_blocks(node.blocks().saturating_mul(BLOCK_SIZE / 512));
+}

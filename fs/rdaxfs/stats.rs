@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Page faults of a mount, in `/sys/kernel/debug/rdaxfs/<device>/stats`.
+
+use kernel::{
+    debugfs::{
+        Dir,
+        Scope, //
+    },
+    fmt,
+    prelude::*,
+    sync::Arc, //
+};
+use rdax::stat::Counter;
+
+/// Why a fault was not served by a huge page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fallback {
+    /// Address and file offset have different places in a huge page.
+    Misaligned,
+    /// The huge page reaches beyond the mapping.
+    MappingEdge,
+    /// The huge page reaches beyond the end of the file.
+    EndOfFile,
+    /// It is a write to a private copy.
+    Copy,
+    /// There are no 2 MiB that lie together, aligned, on the volume.
+    Extent,
+    /// The file has small pages there already.
+    SmallEntry,
+}
+
+const REASONS: [(Fallback, &str); 6] = [
+    (Fallback::Misaligned, "misaligned"),
+    (Fallback::MappingEdge, "mapping_edge"),
+    (Fallback::EndOfFile, "end_of_file"),
+    (Fallback::Copy, "copy_on_write"),
+    (Fallback::Extent, "extent"),
+    (Fallback::SmallEntry, "small_entry"),
+];
+
+/// The counters of a mount.
+#[derive(Default)]
+pub(crate) struct Stats {
+    /// Faults that mapped a huge page.
+    pub(crate) huge: Counter,
+    /// Faults that mapped a small one.
+    pub(crate) small: Counter,
+    /// Faults that ended in a signal.
+    pub(crate) errors: Counter,
+    fallbacks: [Counter; REASONS.len()],
+}
+
+impl Stats {
+    /// Counts a fault that small pages have to serve.
+    pub(crate) fn fall_back(&self, why: Fallback) {
+        let mut counters = REASONS.iter().zip(&self.fallbacks);
+        if let Some((_, counter)) = counters.find(|((reason, _), _)| *reason == why) {
+            counter.add(1);
+        }
+    }
+
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "pmd_faults {}", self.huge.sum())?;
+        writeln!(f, "pte_faults {}", self.small.sum())?;
+        writeln!(f, "fault_errors {}", self.errors.sum())?;
+        for ((_, name), counter) in REASONS.iter().zip(&self.fallbacks) {
+            writeln!(f, "fallback_{} {}", name, counter.sum())?;
+        }
+        Ok(())
+    }
+}
+
+/// The directory of one mount; dropping it removes it, after accesses in progress.
+pub(crate) type Directory = Scope<Arc<Stats>>;
+
+/// Creates the directory of a mount, named like its device.
+pub(crate) fn create(root: &Dir, device: &CStr, stats: Arc<Stats>) -> Result<Pin<KBox<Directory>>> {
+    KBox::pin_init(
+        root.scope(stats, device, |stats, dir| {
+            dir.read_callback_file(c"stats", stats, &|stats: &Arc<Stats>, f| stats.show(f));
+        }),
+        GFP_KERNEL,
+    )
+}
