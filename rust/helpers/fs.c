@@ -3,6 +3,7 @@
 #include <linux/capability.h>
 #include <linux/fs.h>
 #include <linux/fileattr.h>
+#include <linux/kdev_t.h>
 #include <linux/posix_acl.h>
 #include <linux/slab.h>
 
@@ -70,6 +71,16 @@ bool rdax_helper_dir_emit(struct dir_context *ctx, const char *name, int len,
 			  u64 ino, unsigned int type)
 {
 	return dir_emit(ctx, name, len, ino, type);
+}
+
+u32 rdax_helper_new_encode_dev(dev_t dev)
+{
+	return new_encode_dev(dev);
+}
+
+dev_t rdax_helper_new_decode_dev(u32 dev)
+{
+	return new_decode_dev(dev);
 }
 
 bool rdax_helper_capable_admin(void)

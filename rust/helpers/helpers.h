@@ -72,6 +72,8 @@ struct kmem_cache *rdax_helper_inode_cache_create(const char *name, u32 size,
 void *rdax_helper_alloc_inode_sb(struct super_block *sb, struct kmem_cache *cache);
 bool rdax_helper_dir_emit(struct dir_context *ctx, const char *name, int len,
 			  u64 ino, unsigned int type);
+u32 rdax_helper_new_encode_dev(dev_t dev);
+dev_t rdax_helper_new_decode_dev(u32 dev);
 bool rdax_helper_capable_admin(void);
 void rdax_helper_posix_acl_dup(struct posix_acl *acl);
 void rdax_helper_posix_acl_release(struct posix_acl *acl);
@@ -137,8 +139,8 @@ void rdax_helper_pmem_wmb(void);
 
 /* super.c */
 bool rdax_helper_sb_bdev_read_only(struct super_block *sb);
-u64 rdax_helper_sb_bdev_bytes(struct super_block *sb);
-int rdax_helper_sb_flush(struct super_block *sb);
+void rdax_helper_sb_start_intwrite(struct super_block *sb);
+void rdax_helper_sb_end_intwrite(struct super_block *sb);
 void rdax_helper_sb_set_read_only(struct super_block *sb);
 int rdax_helper_sb_freeze(struct super_block *sb);
 int rdax_helper_sb_thaw(struct super_block *sb);

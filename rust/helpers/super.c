@@ -12,16 +12,14 @@ bool rdax_helper_sb_bdev_read_only(struct super_block *sb)
 	return bdev_read_only(sb->s_bdev);
 }
 
-u64 rdax_helper_sb_bdev_bytes(struct super_block *sb)
+void rdax_helper_sb_start_intwrite(struct super_block *sb)
 {
-	return bdev_nr_bytes(sb->s_bdev);
+	sb_start_intwrite(sb);
 }
 
-int rdax_helper_sb_flush(struct super_block *sb)
+void rdax_helper_sb_end_intwrite(struct super_block *sb)
 {
-	if (!bdev_write_cache(sb->s_bdev))
-		return 0;
-	return blkdev_issue_flush(sb->s_bdev);
+	sb_end_intwrite(sb);
 }
 
 void rdax_helper_sb_set_read_only(struct super_block *sb)

@@ -69,6 +69,9 @@ pub trait FileSystem: Send + Sync + Sized + 'static {
     /// Its file handles, normally [`export::Ops::NEW`].
     const EXPORT: export::Ops<Self>;
 
+    /// What it keeps for all volumes, see [`SuperBlock::type_data`].
+    type TypeData: Send + Sync;
+
     /// Mount options.
     type Options: Send;
 

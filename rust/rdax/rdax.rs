@@ -17,6 +17,7 @@
 //! | [`persist`] | stores that reach persistence: flush and fence as types |
 //! | [`sync`] | reader-writer semaphores, waiting on variables |
 //! | [`crc32c`] | the checksum |
+//! | [`random`] | random numbers |
 //! | [`teardown`] | dropping a device that others may still reference |
 //! | [`stat`] | event counters |
 //!
@@ -36,6 +37,7 @@ pub mod iomap;
 pub mod memremap;
 pub mod nd;
 pub mod persist;
+pub mod random;
 pub mod stat;
 pub mod sync;
 pub mod teardown;

@@ -41,6 +41,11 @@ impl EntryType {
     pub fn from_mode(mode: u16) -> Self {
         Self((mode >> 12) as u8 & 0xf)
     }
+
+    /// From a `DT_*`.
+    pub fn from_raw(raw: u8) -> Self {
+        Self(raw & 0xf)
+    }
 }
 
 /// Where entries are told.

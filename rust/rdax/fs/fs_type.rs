@@ -34,8 +34,9 @@ use kernel::{
 pub struct Registration<T: FileSystem> {
     #[pin]
     fs_type: Opaque<bindings::file_system_type>,
-    // Dropped last: inodes are in it until they are freed.
+    // Inodes are in it until they are freed.
     cache: InodeCache<T>,
+    data: T::TypeData,
     #[pin]
     _pin: PhantomPinned,
 }
@@ -46,10 +47,12 @@ unsafe impl<T: FileSystem> Send for Registration<T> {}
 unsafe impl<T: FileSystem> Sync for Registration<T> {}
 
 impl<T: FileSystem> Registration<T> {
-    /// Registers the type. `EBUSY` if there is one of that name.
-    pub fn new() -> impl PinInit<Self, Error> {
+    /// Registers the type, with what it keeps for all volumes. `EBUSY` if there is one of that
+    /// name.
+    pub fn new(data: T::TypeData) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             cache: InodeCache::new()?,
+            data,
             fs_type <- Opaque::try_ffi_init(|slot: *mut bindings::file_system_type| {
                 // SAFETY: `slot` is valid for writes. The callbacks fit superblocks of a `T`.
                 unsafe {
@@ -61,7 +64,7 @@ impl<T: FileSystem> Registration<T> {
                         kill_sb: Some(Self::kill_sb_callback),
                         ..Default::default()
                     });
-                    // `cache` is initialised by now, so a mount may begin at once.
+                    // All else is initialised by now, so a mount may begin at once.
                     to_result(bindings::register_filesystem(slot))
                 }
             }),
@@ -72,18 +75,22 @@ impl<T: FileSystem> Registration<T> {
     const FLAGS: c_int =
         (bindings::FS_REQUIRES_DEV | bindings::FS_ALLOW_IDMAP | bindings::FS_MGTIME) as c_int;
 
-    /// The cache of the inodes of a filesystem type.
+    /// The registration of a filesystem type.
     ///
     /// # Safety
     ///
-    /// `fs_type` is that of a [`Registration<T>`].
-    pub(super) unsafe fn cache<'a>(fs_type: *mut bindings::file_system_type) -> &'a InodeCache<T> {
-        // SAFETY: by this function's own requirement the result is in bounds of a registration,
-        // which stays as long as a superblock or the module's code is in use.
-        unsafe {
-            let this = fs_type.byte_sub(offset_of!(Self, fs_type)).cast::<Self>();
-            &(*this).cache
-        }
+    /// `fs_type` is that of a [`Registration<T>`], and stays registered for `'a`.
+    pub(super) unsafe fn of<'a>(fs_type: *mut bindings::file_system_type) -> &'a Self {
+        // SAFETY: by this function's own requirement the result is the registration.
+        unsafe { &*fs_type.byte_sub(offset_of!(Self, fs_type)).cast::<Self>() }
+    }
+
+    pub(super) fn cache(&self) -> &InodeCache<T> {
+        &self.cache
+    }
+
+    pub(super) fn data(&self) -> &T::TypeData {
+        &self.data
     }
 
     /// # Safety

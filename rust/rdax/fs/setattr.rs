@@ -95,16 +95,6 @@ impl<'a, T: FileSystem> Setattr<'a, T> {
         self.has(others)
     }
 
-    /// Whether mode or owner are to change.
-    pub fn has_permissions(&self) -> bool {
-        self.has(bindings::ATTR_MODE | bindings::ATTR_UID | bindings::ATTR_GID)
-    }
-
-    /// Whether the times of content and status change, as they do with the size.
-    pub fn has_mtime(&self) -> bool {
-        self.has(bindings::ATTR_MTIME | bindings::ATTR_CTIME)
-    }
-
     /// Sets what the VFS knows of the inode, all but the size, then calls `commit`. If that
     /// fails the inode is as before.
     pub fn apply(&self, commit: impl FnOnce(&Inode<T>) -> Result) -> Result {

@@ -12,20 +12,22 @@ mod ops;
 mod statfs;
 
 pub(crate) use self::ops::OperationsVTable;
-pub use self::{
-    fill::Features,
-    statfs::Statfs, //
-};
+pub use self::statfs::Statfs;
 
 use super::{
+    fs_type::Registration,
     FileSystem,
     Timespec, //
 };
 use crate::bindings;
 use core::marker::PhantomData;
 use kernel::{
+    error::to_result,
     prelude::*,
-    types::Opaque, //
+    types::{
+        NotThreadSafe,
+        Opaque, //
+    }, //
 };
 
 /// A stage in a superblock's life.
@@ -70,6 +72,12 @@ impl<T: FileSystem, S: Stage> SuperBlock<T, S> {
         self.0.get()
     }
 
+    /// What the filesystem keeps for all its volumes.
+    pub fn type_data(&self) -> &T::TypeData {
+        // SAFETY: by the type invariant; a type in use stays registered.
+        unsafe { Registration::<T>::of((*self.as_ptr()).s_type) }.data()
+    }
+
     fn flags(&self) -> usize {
         // SAFETY: by the type invariant; a remount may change the flags meanwhile.
         unsafe { (&raw const (*self.as_ptr()).s_flags).read_volatile() }
@@ -89,18 +97,6 @@ impl<T: FileSystem, S: Stage> SuperBlock<T, S> {
     pub fn device_is_read_only(&self) -> bool {
         // SAFETY: by the type invariant; the device is open as long as the superblock is.
         unsafe { bindings::rdax_helper_sb_bdev_read_only(self.as_ptr()) }
-    }
-
-    /// The size of its device in bytes.
-    pub fn device_size(&self) -> u64 {
-        // SAFETY: as above.
-        unsafe { bindings::rdax_helper_sb_bdev_bytes(self.as_ptr()) }
-    }
-
-    /// Flushes the device's write cache, if it has one. Sleeps.
-    pub fn flush_device(&self) -> Result {
-        // SAFETY: as above.
-        kernel::error::to_result(unsafe { bindings::rdax_helper_sb_flush(self.as_ptr()) })
     }
 
     /// Its name in log messages, for example `pmem0`.
@@ -125,6 +121,14 @@ impl<T: FileSystem> SuperBlock<T> {
         unsafe { &*(*self.as_ptr()).s_fs_info.cast::<T::SuperData>() }
     }
 
+    /// Waits until the volume is not frozen, and keeps it so: for changes that no system call
+    /// has announced. Sleeps.
+    pub fn internal_write(&self) -> InternalWrite<'_, T> {
+        // SAFETY: by the type invariant.
+        unsafe { bindings::rdax_helper_sb_start_intwrite(self.as_ptr()) };
+        InternalWrite(self, NotThreadSafe)
+    }
+
     /// Makes it read-only, as after an error. Writers that have begun are not waited for.
     pub fn set_read_only(&self) {
         // SAFETY: by the type invariant.
@@ -134,12 +138,23 @@ impl<T: FileSystem> SuperBlock<T> {
     /// Writes out what is dirty, then lets nobody write until [`Self::thaw`]. Sleeps.
     pub fn freeze(&self) -> Result {
         // SAFETY: by the type invariant.
-        kernel::error::to_result(unsafe { bindings::rdax_helper_sb_freeze(self.as_ptr()) })
+        to_result(unsafe { bindings::rdax_helper_sb_freeze(self.as_ptr()) })
     }
 
     /// Ends [`Self::freeze`].
     pub fn thaw(&self) -> Result {
         // SAFETY: by the type invariant.
-        kernel::error::to_result(unsafe { bindings::rdax_helper_sb_thaw(self.as_ptr()) })
+        to_result(unsafe { bindings::rdax_helper_sb_thaw(self.as_ptr()) })
+    }
+}
+
+/// Keeps a volume from being frozen.
+#[must_use = "dropping it lets the volume be frozen"]
+pub struct InternalWrite<'a, T: FileSystem>(&'a SuperBlock<T>, NotThreadSafe);
+
+impl<T: FileSystem> Drop for InternalWrite<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: begun by this task when the guard was made.
+        unsafe { bindings::rdax_helper_sb_end_intwrite(self.0.as_ptr()) };
     }
 }

@@ -165,11 +165,6 @@ impl<T: FileSystem> Inode<T> {
         write!(self, sectors, i_blocks);
     }
 
-    /// The device it stands for.
-    pub fn rdev(&self) -> u32 {
-        read!(self, i_rdev)
-    }
-
     /// When it was last read.
     pub fn atime(&self) -> Timespec {
         Timespec {

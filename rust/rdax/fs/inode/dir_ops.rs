@@ -31,8 +31,8 @@ pub trait DirOperations: Operations {
     /// The inode that `name` stands for in `dir`, whose `i_rwsem` is held shared.
     fn lookup(dir: &Inode<Self>, name: &[u8]) -> Result<Option<ARef<Inode<Self>>>>;
 
-    /// Creates a regular file, or what else `mode` says: a device numbered `rdev`, a FIFO, a
-    /// socket.
+    /// Creates a regular file, or what else `mode` says: a device with the number `rdev`, encoded
+    /// as `new_encode_dev()` does, a FIFO, a socket.
     fn mknod(
         dir: &Inode<Self>,
         idmap: Idmap<'_>,
@@ -170,6 +170,7 @@ impl<T: DirOperations> DirVTable<T> {
             // SAFETY: by this function's own requirement.
             unsafe {
                 let idmap = Idmap::from_ptr(idmap);
+                let rdev = bindings::rdax_helper_new_encode_dev(rdev);
                 Self::create(dir, dentry, |dir, name| {
                     T::mknod(dir, idmap, name, mode, rdev)
                 })?;

@@ -73,7 +73,7 @@ pub(crate) unsafe extern "C" fn alloc_inode_callback<T: FileSystem>(
 ) -> *mut bindings::inode {
     // SAFETY: by this function's own requirement.
     let storage = unsafe {
-        let cache = Registration::<T>::cache((*sb).s_type);
+        let cache = Registration::<T>::of((*sb).s_type).cache();
         bindings::rdax_helper_alloc_inode_sb(sb, cache.0.as_ptr()).cast::<Storage<T>>()
     };
     if !storage.is_null() {
@@ -280,10 +280,14 @@ impl<T: FileSystem> Fresh<T> {
         unsafe { (*self.as_ptr()).i_data.a_ops = mapping.0 };
     }
 
-    /// Makes it a device, a FIFO or a socket, as its mode says; `rdev` is the device.
+    /// Makes it a device, a FIFO or a socket, as its mode says; `rdev` is the device, encoded as
+    /// [`DirOperations::mknod`](super::DirOperations::mknod) gets it.
     pub fn set_special(&mut self, rdev: u32) {
         // SAFETY: as above.
-        unsafe { bindings::init_special_inode(self.as_ptr(), self.mode(), rdev) };
+        unsafe {
+            let rdev = bindings::rdax_helper_new_decode_dev(rdev);
+            bindings::init_special_inode(self.as_ptr(), self.mode(), rdev);
+        }
     }
 
     /// Where it leads, if it is a symbolic link.

@@ -10,25 +10,7 @@ use crate::{
     bindings,
     fs::FileSystem, //
 };
-use kernel::{
-    impl_flags,
-    prelude::*, //
-};
-
-impl_flags!(
-    /// What a volume can do that not all can.
-    #[derive(Debug, Clone, Default, Copy, PartialEq, Eq)]
-    pub struct Features(u32);
-
-    /// One of [`Features`].
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub enum Feature {
-        /// POSIX access control lists; the filesystem applies the umask.
-        PosixAcl = 1 << 16,
-        /// Times may wait in memory; a mount option chooses so later.
-        LazyTime = 1 << 25,
-    }
-);
+use kernel::prelude::*;
 
 impl<T: FileSystem> SuperBlock<T, New> {
     /// The volume's magic number, as `statfs()` tells it.
@@ -76,10 +58,11 @@ impl<T: FileSystem> SuperBlock<T, New> {
         unsafe { bindings::rdax_helper_super_set_uuid(self.as_ptr(), uuid.as_ptr(), 16) };
     }
 
-    /// What it can do.
-    pub fn set_features(&self, features: Features) {
+    /// It has POSIX access control lists; so the filesystem applies the umask, see
+    /// [`inherit_acl`](crate::fs::Inode::inherit_acl).
+    pub fn set_posix_acl(&self) {
         // SAFETY: as above.
-        unsafe { (*self.as_ptr()).s_flags |= u32::from(features) as usize };
+        unsafe { (*self.as_ptr()).s_flags |= bindings::RDAX_SB_POSIXACL };
     }
 
     /// Mounts it read-only, whatever was asked for.
