@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Mounting, remounting, freezing, unmounting.
+
+use crate::{
+    error::errno,
+    inode,
+    medium::Pmem,
+    mount::{
+        checked,
+        Mount, //
+    },
+    node::InodeData,
+    options::Options,
+    stamp::to_disk,
+    stats::{
+        self,
+        Stats, //
+    },
+    Rdaxfs, //
+};
+use kernel::{
+    cpu,
+    debugfs::Dir,
+    prelude::*,
+    seq_file::SeqFile,
+    sync::{
+        aref::ARef,
+        Arc, //
+    }, //
+};
+use rdax::{
+    dax::{
+        self,
+        Failure,
+        Holder, //
+    },
+    fs::{
+        context::{
+            Parameter,
+            Request, //
+        },
+        export,
+        super_block::{
+            New,
+            Statfs, //
+        },
+        xattr,
+        FileSystem,
+        Inode,
+        SuperBlock, //
+    },
+    random::random_u64, //
+};
+use rdaxfs_core::{
+    format_types::{
+        self,
+        State,
+        BLOCK_SIZE,
+        LINK_MAX,
+        MAX_FILE_SIZE,
+        NAME_MAX, //
+    },
+    Medium,
+    MountOptions,
+    Recovery,
+    Volume, //
+};
+
+/// What `statfs()` tells it by: "rdax".
+const MAGIC: u32 = 0x7264_6178;
+
+/// Hears of failures of the device.
+struct Watcher;
+
+impl Holder for Watcher {
+    fn notify_failure(&self, failure: Failure) -> Result {
+        match failure {
+            // Who maps the memory is killed; to others it is an error when they come by.
+            Failure::Memory { offset, len } => {
+                pr_err!(
+                    "memory failed: {} bytes at byte {} of a volume\n",
+                    len,
+                    offset
+                );
+                Err(EOPNOTSUPP)
+            }
+            // Every access fails from now on.
+            Failure::Removal => Ok(()),
+        }
+    }
+}
+
+fn is_rdaxfs(medium: &Pmem) -> bool {
+    let mut bytes = [0; format_types::SUPER_SIZE];
+    // Without a first superblock there may still be the second one.
+    medium.load(0, &mut bytes).is_err() || format_types::SuperBlock::has_magic(&bytes)
+}
+
+fn mount(sb: &SuperBlock<Rdaxfs, New>, request: Request) -> Result<Volume<Pmem>> {
+    let device = sb.id();
+    let medium = Pmem::new(dax::Volume::new(sb, Arc::new(Watcher, GFP_KERNEL)?)?);
+    if !is_rdaxfs(&medium) {
+        if !request.quiet {
+            pr_err!("{}: not an rdaxfs volume\n", device);
+        }
+        return Err(EINVAL);
+    }
+    let options = MountOptions {
+        read_only: request.read_only,
+        no_stores: sb.device_is_read_only(),
+        shards: cpu::nr_cpu_ids().into(),
+        huge_offset: medium.volume().phys_offset_in_huge().unwrap_or(0),
+        seed: random_u64(),
+        now: to_disk(sb.now()),
+    };
+    if options.no_stores && !options.read_only {
+        return Err(EROFS);
+    }
+    let volume = Volume::mount(medium, &options).map_err(|error| {
+        if !request.quiet {
+            pr_err!("{}: cannot be mounted: {:?}\n", device, error);
+        }
+        errno(error)
+    })?;
+    tell_recovery(device, &volume.recovery());
+    Ok(volume)
+}
+
+fn tell_recovery(device: &CStr, recovery: &Recovery) {
+    if recovery.unclean {
+        pr_info!(
+            "{}: was not unmounted: {} transactions done again, {} unnamed inodes freed\n",
+            device,
+            recovery.transactions,
+            recovery.orphans
+        );
+    }
+}
+
+#[vtable]
+impl FileSystem for Rdaxfs {
+    const NAME: &'static CStr = c"rdaxfs";
+    const XATTR: xattr::Handlers<Self> = xattr::Handlers::NEW;
+    const EXPORT: export::Ops<Self> = export::Ops::NEW;
+
+    type TypeData = Dir;
+    type Options = Options;
+    type SuperData = Mount;
+    type InodeData = InodeData;
+
+    fn options(mounted: Option<&SuperBlock<Self>>) -> Options {
+        mounted.map_or_else(Options::default, |sb| sb.data().options())
+    }
+
+    fn parse(options: &mut Options, parameter: &Parameter<'_>) -> Result {
+        options.parse(parameter)
+    }
+
+    fn fill_super(
+        sb: &SuperBlock<Self, New>,
+        options: &Options,
+        request: Request,
+    ) -> Result<Arc<Mount>> {
+        sb.set_block_size(BLOCK_SIZE as u32)?;
+        let core = mount(sb, request)?;
+        sb.set_magic(MAGIC);
+        sb.set_max_links(LINK_MAX);
+        sb.set_max_size(MAX_FILE_SIZE);
+        sb.set_time_range(i64::MIN, i64::MAX);
+        sb.set_posix_acl();
+        let on_medium = core.superblock();
+        sb.set_uuid(&on_medium.uuid);
+        if on_medium.state() == State::Errors {
+            pr_warn!("{}: has errors, fsck.rdaxfs is needed\n", sb.id());
+        }
+        let counters = Arc::new(Stats::default(), GFP_KERNEL)?;
+        // Counters that cannot be shown do not matter.
+        let directory = stats::create(sb.type_data(), sb.id(), counters.clone()).ok();
+        let mount = Mount::new(core, sb.id().to_cstring()?, options, counters, directory);
+        Ok(Arc::new(mount, GFP_KERNEL)?)
+    }
+
+    fn root(sb: &SuperBlock<Self>) -> Result<ARef<Inode<Self>>> {
+        let root = inode::iget(sb, sb.data().core().root())?;
+        if !root.is_dir() {
+            let corrupt = rdaxfs_core::Error::Corrupt("root is no directory");
+            return checked(sb, Err(corrupt));
+        }
+        Ok(root)
+    }
+
+    fn reconfigure(sb: &SuperBlock<Self>, options: &Options, request: Request) -> Result {
+        let mount = sb.data();
+        if request.change && request.read_only != sb.is_read_only() {
+            if request.read_only {
+                checked(sb, mount.core().deactivate())?;
+            } else if mount.is_stopped() || sb.device_is_read_only() {
+                return Err(EROFS);
+            } else {
+                checked(sb, mount.core().activate(to_disk(sb.now())))?;
+            }
+        }
+        mount.set_options(options);
+        Ok(())
+    }
+
+    fn put_super(sb: &SuperBlock<Self>) {
+        // There is nobody to tell, and a volume that is not marked clean is recovered.
+        let _ = checked(sb, sb.data().core().deactivate());
+    }
+
+    fn sync_fs(sb: &SuperBlock<Self>, wait: bool) -> Result {
+        if !wait {
+            return Ok(());
+        }
+        // Metadata is durable already; data may be in the cache of the device.
+        sb.data().core().medium().fence().map_err(errno)
+    }
+
+    fn freeze_fs(sb: &SuperBlock<Self>) -> Result {
+        Self::sync_fs(sb, true)
+    }
+
+    fn unfreeze_fs(_sb: &SuperBlock<Self>) -> Result {
+        Ok(())
+    }
+
+    fn statfs(sb: &SuperBlock<Self>) -> Result<Statfs> {
+        let usage = sb.data().core().usage();
+        Ok(Statfs {
+            blocks: usage.blocks,
+            blocks_free: usage.free,
+            blocks_available: usage.available,
+            files: usage.inodes.saturating_add(usage.free_inodes),
+            files_free: usage.free_inodes,
+            name_max: NAME_MAX as u32,
+        })
+    }
+
+    fn show_options(sb: &SuperBlock<Self>, seq: &SeqFile) -> Result {
+        sb.data().options().show(seq);
+        Ok(())
+    }
+
+    fn shutdown(sb: &SuperBlock<Self>) {
+        sb.data().shut_down();
+    }
+
+    fn unmap_inode(inode: &Inode<Self>) {
+        inode::unmap(inode);
+    }
+
+    fn evict_inode(inode: &Inode<Self>) {
+        inode::evict(inode);
+    }
+}
