@@ -80,32 +80,29 @@ impl<M: Medium> Volume<M> {
         now: DiskTime,
     ) -> Result {
         let end = self.check_span(node, pos, len)?;
-        let disk = grown(node, end, keep_size, now);
-        let ready = if len <= zero_ahead {
-            disk.size.get()
-        } else {
-            0
-        };
-        if disk.size.get() > node.size() {
-            self.zero_tail(node, node.size(), disk.size.get())?;
+        let size = grown(node, end, keep_size, now).size.get();
+        let ready = blocks_for(if len <= zero_ahead { size } else { 0 });
+        if size > node.size() {
+            self.zero_tail(node, node.size(), size)?;
         }
         let (lo, hi) = self.zero_edges_of(node, pos, end)?;
         // Partly covered blocks that are holes get blocks too.
-        let how = Provide::Allocate(blocks_for(ready));
+        let how = Provide::Allocate(ready);
         for edge in [pos >> BLOCK_SHIFT, end >> BLOCK_SHIFT] {
             if (edge < lo || edge >= hi) && edge < blocks_for(end) {
                 self.provide(node, edge, edge.saturating_add(1), how, node.disk)?;
             }
         }
-        self.provide(node, lo, hi.max(lo), Provide::Zero(blocks_for(ready)), disk)
+        // Only now: the edges have changed the inode.
+        let disk = grown(node, end, keep_size, now);
+        self.provide(node, lo, hi.max(lo), Provide::Zero(ready), disk)
     }
 
     /// As [`zero_range`](Self::zero_range), and all blocks are written ones afterwards.
     pub fn write_zeroes(&self, node: &mut Node, pos: u64, len: u64, now: DiskTime) -> Result {
         let end = self.check_span(node, pos, len)?;
-        let disk = grown(node, end, false, now);
-        if disk.size.get() > node.size() {
-            self.zero_tail(node, node.size(), disk.size.get())?;
+        if end > node.size() {
+            self.zero_tail(node, node.size(), end)?;
         }
         let (lo, hi) = self.zero_edges_of(node, pos, end)?;
         for edge in [pos >> BLOCK_SHIFT, end >> BLOCK_SHIFT] {
@@ -115,6 +112,7 @@ impl<M: Medium> Volume<M> {
                 self.fill(node, edge, 1, false)?;
             }
         }
+        let disk = grown(node, end, false, now);
         self.provide(node, lo, hi.max(lo), Provide::WriteZeroes, disk)
     }
 

@@ -255,3 +255,22 @@ fn full() {
     volume.set_size(&mut node, 0, NOW()).unwrap();
     assert_eq!(volume.usage().free, fresh.free);
 }
+
+/// Zeroing a range whose edges are holes gives them blocks that a new mount sees, too.
+#[test]
+fn zero_range_over_holes() {
+    let ram = make(8 << 20);
+    let volume = mount(&ram);
+    let mut root = volume.iget(volume.root()).unwrap();
+    let mut node = volume.create(&mut root, b"f", &file(), NOW()).unwrap();
+    volume.set_size(&mut node, 1 << 20, NOW()).unwrap();
+    volume
+        .zero_range(&mut node, 1000, 20_000, false, 0, NOW())
+        .unwrap();
+    volume
+        .write_zeroes(&mut node, 101_000, 20_000, NOW())
+        .unwrap();
+    let again = volume.iget(node.ino()).unwrap();
+    assert!(again.iter_extents().eq(node.iter_extents()));
+    assert_eq!(again.blocks(), node.blocks());
+}
