@@ -191,7 +191,7 @@ fn release(medium: &impl Medium, slot_at: u64, _applied: Stored<Clean>) -> Resul
 
 /// Does the transactions again that the slots hold, in their order, and frees the slots. Returns
 /// how many there were. Idempotent: it can itself be interrupted.
-pub(crate) fn recover(medium: &impl Medium, layout: &Layout) -> Result<u64> {
+pub fn recover(medium: &impl Medium, layout: &Layout) -> Result<u64> {
     let mut found: Vec<(u64, u64)> = Vec::new();
     let mut slot = Vec::filled(SLOT_SIZE, 0u8)?;
     for number in 0..layout.slots {

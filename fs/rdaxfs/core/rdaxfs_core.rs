@@ -37,7 +37,10 @@ pub use error::{
     Error,
     Result, //
 };
-pub use journal::pending as pending_transactions;
+pub use journal::{
+    pending as pending_transactions,
+    recover as recover_journal, //
+};
 pub use medium::Medium;
 pub use mkfs::{
     format,
