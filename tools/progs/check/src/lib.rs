@@ -10,17 +10,27 @@
 
 mod blobs;
 mod claims;
+mod damage;
 mod dirs;
 mod extents;
 mod inodes;
 mod journal;
 mod map;
 mod overlay;
+mod repair;
 mod report;
 mod superblock;
 mod tree;
 
+pub use damage::{
+    damage,
+    Damage, //
+};
 pub use overlay::Overlay;
+pub use repair::{
+    repair,
+    Repaired, //
+};
 pub use report::{
     Fix,
     InodeEdit,

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Damaged volumes, and what repair makes of them: never a panic, always a clean volume.
+
+mod common;
+
+use common::{
+    mount,
+    now,
+    populated,
+    Ram, //
+};
+use proptest::prelude::*;
+use rdaxfs_check::{
+    check,
+    damage,
+    repair,
+    Kind,
+    Options, //
+};
+use rdaxfs_core::{
+    Medium,
+    Node,
+    Volume, //
+};
+use std::sync::{
+    Mutex,
+    OnceLock, //
+};
+
+/// A copy of a volume with something of everything.
+fn volume() -> Ram {
+    static IMAGE: OnceLock<Vec<u8>> = OnceLock::new();
+    let image = IMAGE.get_or_init(|| populated().0.into_inner().unwrap());
+    Ram(Mutex::new(image.clone()))
+}
+
+/// Reads everything that has a name.
+fn walk(volume: &Volume<&Ram>, dir: &mut Node) -> usize {
+    let mut entries = Vec::new();
+    volume
+        .readdir(dir, 0, &mut |entry| {
+            entries.push((entry.name.to_vec(), entry.ino));
+            true
+        })
+        .unwrap();
+    let mut count = entries.len();
+    for (name, ino) in entries {
+        assert_eq!(volume.lookup(dir, &name).unwrap().unwrap().ino, ino);
+        let mut node = volume.iget(ino).unwrap();
+        volume.xattr_list(&node, &mut |_| ()).unwrap();
+        if node.inode().is_symlink() {
+            volume.read_link(&node).unwrap();
+        }
+        if node.inode().is_dir() {
+            count += walk(volume, &mut node);
+        }
+    }
+    count
+}
+
+/// Repairs, and checks that it helped.
+fn repair_all(ram: &Ram) {
+    let done = repair(&ram, now(), |_| true).unwrap();
+    assert!(done.left.is_clean(), "left after repair:\n{}", done.left);
+    let report = check(&ram, &Options::default());
+    assert!(report.is_clean(), "found after repair:\n{report}");
+    let volume = mount(ram);
+    assert!(!volume.recovery().unclean);
+    let mut root = volume.iget(volume.root()).unwrap();
+    walk(&volume, &mut root);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn damaged_volumes_are_repaired(seed: u64, count in 1u32..20) {
+        let ram = volume();
+        damage(&&ram, seed, count).unwrap();
+        // Both superblocks may be gone: then nothing can be done.
+        if check(&&ram, &Options::default()).count(Kind::NoSuper) == 0 {
+            repair_all(&ram);
+        }
+    }
+
+    #[test]
+    fn what_is_replayed_in_memory_is_what_repair_sees(seed: u64) {
+        let ram = volume();
+        damage(&&ram, seed, 3).unwrap();
+        let before = ram.0.lock().unwrap().clone();
+        check(&&ram, &Options::default());
+        prop_assert!(before == *ram.0.lock().unwrap(), "a check changes nothing");
+    }
+
+    #[test]
+    fn noise_is_survived(bytes in proptest::collection::vec((0usize..(16 << 20), any::<u8>()), 1..200)) {
+        let ram = volume();
+        for (at, byte) in bytes {
+            // Most of the metadata is at the front.
+            let at = if at % 4 == 0 { at } else { at % (1 << 20) };
+            ram.0.lock().unwrap()[at] = byte;
+        }
+        if check(&&ram, &Options::default()).count(Kind::NoSuper) == 0 {
+            repair_all(&ram);
+        }
+    }
+}
+
+#[test]
+fn a_clean_volume_stays_as_it_is() {
+    let ram = volume();
+    let mut root = Mutex::new(0);
+    let count = |ram: &Ram| {
+        let volume = mount(ram);
+        let mut root = volume.iget(volume.root()).unwrap();
+        let count = walk(&volume, &mut root);
+        volume.deactivate().unwrap();
+        count
+    };
+    *root.get_mut().unwrap() = count(&ram);
+    let done = repair(&&ram, now(), |_| true).unwrap();
+    assert!(done.fixed.is_empty());
+    assert_eq!(count(&ram), *root.get_mut().unwrap());
+}
+
+#[test]
+fn a_superblock_comes_back_from_the_other() {
+    for at in [0, (16 << 20) - 4096] {
+        let ram = volume();
+        (&ram).zero(at, 4096).unwrap();
+        let report = check(&&ram, &Options::default());
+        assert_eq!(report.count(Kind::BadSuper), 1, "{report}");
+        repair_all(&ram);
+    }
+}
+
+#[test]
+fn lost_files_are_reconnected() {
+    let ram = volume();
+    let names = {
+        let volume = mount(&ram);
+        let mut root = volume.iget(volume.root()).unwrap();
+        let count = walk(&volume, &mut root);
+        volume.deactivate().unwrap();
+        count
+    };
+    // The only block of the root directory.
+    let block = {
+        let volume = mount(&ram);
+        let root = volume.iget(volume.root()).unwrap();
+        let block = root.iter_extents().next().unwrap().pblk;
+        volume.deactivate().unwrap();
+        block
+    };
+    (&&ram).zero(block * 4096, 4096).unwrap();
+    let report = check(&&ram, &Options::default());
+    assert!(report.count(Kind::Lost) > 20, "{report}");
+    repair_all(&ram);
+    let volume = mount(&ram);
+    let mut root = volume.iget(volume.root()).unwrap();
+    // All but second names, and lost+found itself.
+    assert!(walk(&volume, &mut root) >= names - 10);
+}
