@@ -55,16 +55,23 @@ const WHITEOUT: u16 = 0o020000;
 
 /// Locks the nodes of some inodes, all different, each in its place.
 fn lock_all<const N: usize>(inodes: [Option<&Inode<Rdaxfs>>; N]) -> [Option<Locked<'_>>; N] {
-    let mut order: [usize; N] = core::array::from_fn(|place| place);
-    order.sort_unstable_by_key(|&place| {
-        let inode = inodes.get(place).copied().flatten();
-        inode.map_or(u64::MAX, Inode::ino)
-    });
     let mut locked = [const { None }; N];
-    for (subclass, place) in order.into_iter().enumerate() {
-        let inode = inodes.get(place).copied().flatten();
-        if let (Some(inode), Some(slot)) = (inode, locked.get_mut(place)) {
-            *slot = Some(inode.data().write_nested(subclass as u32));
+    let mut last = 0;
+    for subclass in 0..N as u32 {
+        // The next larger number.
+        let left = inodes
+            .iter()
+            .enumerate()
+            .filter_map(|(place, inode)| (*inode).map(|inode| (place, inode)));
+        let next = left
+            .filter(|(_, inode)| inode.ino() > last)
+            .min_by_key(|(_, inode)| inode.ino());
+        let Some((place, inode)) = next else {
+            break;
+        };
+        last = inode.ino();
+        if let Some(slot) = locked.get_mut(place) {
+            *slot = Some(inode.data().write_nested(subclass));
         }
     }
     locked

@@ -238,9 +238,9 @@ impl DiskInode {
     /// Sets the `index`th extent in the inode.
     pub fn set_extent(&mut self, index: usize, extent: RawExtent) {
         let at = index.saturating_mul(size_of::<RawExtent>());
-        let end = at.saturating_add(size_of::<RawExtent>());
-        if let Some(place) = self.inline.get_mut(at..end) {
-            place.copy_from_slice(extent.as_bytes());
+        let place = self.inline.get_mut(at..).unwrap_or_default();
+        for (to, from) in place.iter_mut().zip(extent.as_bytes()) {
+            *to = *from;
         }
     }
 
