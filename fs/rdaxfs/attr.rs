@@ -109,11 +109,11 @@ impl Operations for Rdaxfs {
         change.apply(|inode| match change.size() {
             Some(size) => {
                 truncate::set_size(&change.lock(), size)?;
-                // The times are durable with the size.
                 if change.has_others() {
-                    write_attributes(inode)?;
+                    write_attributes(inode)
+                } else {
+                    Self::write_times(inode)
                 }
-                Ok(())
             }
             None => write_attributes(inode),
         })?;

@@ -71,9 +71,20 @@ impl<'a, T: FileSystem> Setattr<'a, T> {
     }
 
     /// Whether the caller may, and the values make sense. Has to be asked first.
+    ///
+    /// A file whose size changes gets new times, whether or not that was asked for.
     pub fn prepare(&self) -> Result {
         // SAFETY: by the type invariant.
-        to_result(unsafe { bindings::setattr_prepare(self.idmap.as_ptr(), self.dentry, self.attr) })
+        to_result(unsafe {
+            bindings::setattr_prepare(self.idmap.as_ptr(), self.dentry, self.attr)
+        })?;
+        let times = bindings::ATTR_CTIME | bindings::ATTR_MTIME;
+        let resized = self.size().is_some_and(|size| size != self.inode().size());
+        if resized && !self.has(times) {
+            // SAFETY: as above; the VFS has filled both times in.
+            unsafe { (*self.attr).ia_valid |= times };
+        }
+        Ok(())
     }
 
     /// The new size in bytes, if that is to change.
