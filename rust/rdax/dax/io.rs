@@ -42,7 +42,11 @@ unsafe fn rw<T: OnVolume, O: iomap::Operations<T>>(
             &iomap::OperationsVTable::<T, O>::VTABLE,
         )
     };
-    usize::try_from(done).map_err(|_| Error::from_errno(done as c_int))
+    usize::try_from(done).map_err(|_| match Error::from_errno(done as c_int) {
+        // A device that is gone is no address beyond the end.
+        ENXIO => EIO,
+        err => err,
+    })
 }
 
 /// Reads from the position of `iocb`, which moves on; returns how many bytes.

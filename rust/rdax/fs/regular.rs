@@ -273,7 +273,7 @@ impl<T: OnVolume + ioctl::Operations, O: Operations<T>> OperationsVTable<T, O> {
 
     const VTABLE: bindings::file_operations = bindings::file_operations {
         owner: this_module::<O::OwnerModule>().as_ptr(),
-        fop_flags: bindings::RDAX_FOP_MMAP_SYNC,
+        fop_flags: bindings::RDAX_FOP_REGULAR,
         open: Some(Self::open_callback),
         release: if O::HAS_RELEASE {
             Some(Self::release_callback)

@@ -31,7 +31,6 @@ use rdaxfs_format::{
     Extent,
     BLOCK_SHIFT,
     BLOCK_SIZE,
-    EXTENT_MAX_BLOCKS,
     HUGE_BLOCKS,
     MAX_FILE_SIZE, //
 };
@@ -70,7 +69,7 @@ impl<M: Medium> Volume<M> {
         if node.stale {
             return Err(Error::NoMemory);
         }
-        let len = len.clamp(1, EXTENT_MAX_BLOCKS);
+        let len = len.max(1);
         let hole = |len| Mapping {
             lblk,
             len,

@@ -25,6 +25,7 @@ use rdaxfs_format::{
     DiskTime,
     Extent,
     BLOCK_SHIFT,
+    EXTENT_MAX_BLOCKS,
     MAX_FILE_SIZE, //
 };
 
@@ -137,7 +138,8 @@ impl<M: Medium> Volume<M> {
         let mut stored = Stored::none();
         let mut at = lo;
         while at < hi {
-            let found = self.map(node, at, hi.saturating_sub(at))?;
+            let len = hi.saturating_sub(at).min(EXTENT_MAX_BLOCKS);
+            let found = self.map(node, at, len)?;
             let (pblk, len, unwritten, zero) = match found.span {
                 Span::Written(pblk) => {
                     (pblk, found.len, false, !matches!(how, Provide::Allocate(_)))
@@ -223,7 +225,7 @@ pub(super) fn push_joined(list: &mut Vec<Extent>, extent: Extent) -> Result {
         last.end() == extent.lblk
             && last.pend() == extent.pblk
             && last.unwritten == extent.unwritten
-            && last.len.saturating_add(extent.len) <= rdaxfs_format::EXTENT_MAX_BLOCKS
+            && last.len.saturating_add(extent.len) <= EXTENT_MAX_BLOCKS
     });
     match last {
         Some(last) => {
