@@ -28,6 +28,7 @@ pub use damage::{
 };
 pub use overlay::Overlay;
 pub use repair::{
+    apply::store_super,
     repair,
     Repaired, //
 };

@@ -104,7 +104,7 @@ pub(crate) fn store(medium: &impl Medium, at: u64, data: &[u8]) -> Result {
 }
 
 /// Stores both superblocks, one after the other.
-pub(super) fn store_super(medium: &impl Medium, sb: &mut SuperBlock) -> Result {
+pub fn store_super(medium: &impl Medium, sb: &mut SuperBlock) -> Result {
     let last = sb.layout().end_block().saturating_mul(BLOCK_SIZE);
     for at in [0, last] {
         store(medium, at, sb.encode())?;

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `rdaxctl`: looks into volumes of rdaxfs.
+
+#![forbid(unsafe_code)]
+
+mod dump;
+mod hugepages;
+mod info;
+mod show;
+mod stats;
+
+use anyhow::{
+    anyhow,
+    bail,
+    Result, //
+};
+use clap::{
+    Parser,
+    Subcommand, //
+};
+use rdaxfs_core::{
+    format_types::LABEL_MAX,
+    load_super, //
+};
+use rdaxfs_progs::{
+    label_of,
+    mount_of,
+    FileMedium, //
+};
+use serde_json::{
+    json,
+    Value, //
+};
+use std::{
+    path::{
+        Path,
+        PathBuf, //
+    },
+    process::ExitCode, //
+};
+
+/// Look into rdaxfs volumes.
+#[derive(Parser, Debug)]
+#[command(name = "rdaxctl", version)]
+struct Args {
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// What a volume is like: a device, an image, or a directory of a mounted volume
+    Info {
+        /// Device, image or directory
+        target: PathBuf,
+    },
+    /// A structure on the medium, as it will be once the journal is replayed
+    Dump {
+        #[command(subcommand)]
+        what: dump::What,
+    },
+    /// How much of a file huge pages of 2 MiB can map
+    Hugepages {
+        /// A file of a mounted volume
+        file: PathBuf,
+    },
+    /// The counters of a mounted volume (needs debugfs)
+    Stats {
+        /// Where it is mounted
+        mount_point: PathBuf,
+    },
+    /// Shows or sets the label of a volume that is not mounted
+    Label {
+        /// Device or image
+        device: PathBuf,
+        /// The new label
+        label: Option<String>,
+    },
+    /// Damages the metadata of a volume, to test what finds it
+    #[command(hide = true)]
+    Corrupt {
+        /// The same seed does the same
+        #[arg(long)]
+        seed: u64,
+        /// How often
+        #[arg(long, default_value_t = 1)]
+        count: u32,
+        /// Damage nothing, only tell what would be
+        #[arg(long)]
+        list_blocks: bool,
+        /// Device or image
+        device: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args.command) {
+        Ok(value) => {
+            show::print(&value, args.json);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("rdaxctl: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<Value> {
+    match command {
+        Command::Info { target } => info::info(target),
+        Command::Dump { what } => dump::dump(what),
+        Command::Hugepages { file } => hugepages::hugepages(file),
+        Command::Stats { mount_point } => stats::stats(mount_point),
+        Command::Label { device, label } => relabel(device, label.as_deref()),
+        Command::Corrupt {
+            seed,
+            count,
+            list_blocks,
+            device,
+        } => corrupt(device, *seed, *count, *list_blocks),
+    }
+}
+
+/// Fails for what `Error` says.
+fn on_medium<T>(path: &Path, result: rdaxfs_core::Result<T>) -> Result<T> {
+    result.map_err(|error| match error {
+        rdaxfs_core::Error::Corrupt(what) => anyhow!("{}: {what}", path.display()),
+        other => anyhow!("{}: {other:?}", path.display()),
+    })
+}
+
+fn open_unmounted(device: &Path) -> Result<FileMedium> {
+    if let Some(mount) = mount_of(device)? {
+        bail!("{} is mounted on {}", device.display(), mount.path);
+    }
+    FileMedium::open_to_write(device)
+}
+
+fn relabel(device: &Path, label: Option<&str>) -> Result<Value> {
+    let Some(label) = label else {
+        let medium = FileMedium::open(device)?;
+        let sb = on_medium(device, load_super(&medium))?;
+        return Ok(json!({ "label": label_of(&sb) }));
+    };
+    if label.len() > LABEL_MAX || label.contains('\0') {
+        bail!("a label has {LABEL_MAX} bytes at most");
+    }
+    let medium = open_unmounted(device)?;
+    let mut sb = on_medium(device, load_super(&medium))?;
+    sb.label = [0; LABEL_MAX];
+    for (to, from) in sb.label.iter_mut().zip(label.as_bytes()) {
+        *to = *from;
+    }
+    sb.serial.set(sb.serial.get().wrapping_add(1));
+    on_medium(device, rdaxfs_check::store_super(&medium, &mut sb))?;
+    medium.sync()?;
+    Ok(json!({ "label": label_of(&sb) }))
+}
+
+fn corrupt(device: &Path, seed: u64, count: u32, list_only: bool) -> Result<Value> {
+    let damages = if list_only {
+        let medium = FileMedium::open(device)?;
+        let overlay = rdaxfs_check::Overlay::new(&medium);
+        on_medium(device, rdaxfs_check::damage(&overlay, seed, count))?
+    } else {
+        let medium = open_unmounted(device)?;
+        let damages = on_medium(device, rdaxfs_check::damage(&medium, seed, count))?;
+        medium.sync()?;
+        damages
+    };
+    Ok(serde_json::to_value(damages)?)
+}
