@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory as a medium.
+//! Memory as a medium, and what the tests share.
+
+#![allow(dead_code, unreachable_pub)]
+
+pub mod pm;
+pub mod rng;
+pub mod script;
+pub mod scripts;
+pub mod states;
+pub mod tree;
+pub mod verify;
 
 use rdaxfs_core::{
     format,
