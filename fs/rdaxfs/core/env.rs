@@ -17,6 +17,9 @@ pub(crate) use imp::{
     Lock, //
 };
 
+#[cfg(not(CONFIG_RUST))]
+pub use imp::fail_allocation;
+
 use crate::Result;
 
 /// The locks of the core, in the order in which they are taken.

@@ -113,12 +113,12 @@ impl InodeTable {
 
     /// Makes a block known, with a set bit in `free` for each free inode.
     pub(crate) fn add_block(&self, shard: usize, block: u64, free: u16) -> Result {
+        if let Some(inodes) = self.shards.get(shard).filter(|_| free != 0) {
+            inodes.lock().add(block, free)?;
+        }
         self.total.add(INODES_PER_BLOCK);
         self.free.add(free.count_ones().into());
-        let Some(inodes) = self.shards.get(shard).filter(|_| free != 0) else {
-            return Ok(());
-        };
-        inodes.lock().add(block, free)
+        Ok(())
     }
 
     /// Takes a free inode, from shard `home` if that has one.
@@ -168,12 +168,12 @@ impl InodeTable {
         // Not from the reserve: that is for making room.
         let run = alloc.alloc(Purpose::Small, 1, None, home)?;
         let shard = alloc.shard_of(run.block);
-        let made = self.publish_block(medium, journal, run.block);
-        let made = made.and_then(|()| self.add_block(shard, run.block, WHOLE & !1));
-        if let Err(error) = made {
+        if let Err(error) = self.publish_block(medium, journal, run.block) {
             alloc.free(run);
             return Err(error);
         }
+        // Without memory to note it, its inodes are free again after the next mount.
+        self.add_block(shard, run.block, WHOLE & !1)?;
         Ok(Reserved {
             table: self,
             shard,

@@ -32,6 +32,8 @@ pub use dir::{
     Entry,
     Found, //
 };
+#[cfg(not(CONFIG_RUST))]
+pub use env::fail_allocation;
 pub use env::Vec;
 pub use error::{
     Error,

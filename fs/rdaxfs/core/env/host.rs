@@ -10,6 +10,7 @@ use crate::{
     Result, //
 };
 use std::{
+    cell::Cell,
     ops::{
         Deref,
         DerefMut, //
@@ -26,6 +27,27 @@ use std::{
     },
 };
 
+std::thread_local! {
+    /// Allocations of this thread until one fails; 0 is never.
+    static ALLOCATIONS_LEFT: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Makes the `nth` allocation of this thread from now on fail (1 is the next one); 0 makes none
+/// fail. Returns how many were left until then.
+pub fn fail_allocation(nth: u64) -> u64 {
+    ALLOCATIONS_LEFT.replace(nth)
+}
+
+fn may_allocate() -> Result {
+    match ALLOCATIONS_LEFT.get() {
+        0 => Ok(()),
+        left => {
+            ALLOCATIONS_LEFT.set(left - 1);
+            (left > 1).then_some(()).ok_or(Error::NoMemory)
+        }
+    }
+}
+
 /// A vector that reports when memory runs out.
 #[derive(Debug)]
 pub struct Vec<T>(std::vec::Vec<T>);
@@ -38,6 +60,9 @@ impl<T> Vec<T> {
 
     /// Makes room for `more` elements.
     pub fn reserve(&mut self, more: usize) -> Result {
+        if more > self.0.capacity().saturating_sub(self.0.len()) {
+            may_allocate()?;
+        }
         self.0.try_reserve(more).map_err(|_| Error::NoMemory)
     }
 

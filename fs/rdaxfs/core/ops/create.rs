@@ -53,6 +53,8 @@ pub struct NewInode<'a> {
 /// An inode on its way into a transaction.
 pub(super) struct Birth<'v> {
     pub(super) disk: DiskInode,
+    /// There is memory for it before anything happens.
+    node: Node,
     reserved: Reserved<'v>,
     xattrs: NewBlob<'v>,
     target: NewBlob<'v>,
@@ -60,13 +62,14 @@ pub(super) struct Birth<'v> {
 
 impl Birth<'_> {
     /// It is there.
-    pub(super) fn finish(self) -> Result<Node> {
-        let mut node = Node::new(self.disk)?;
+    pub(super) fn finish(self) -> Node {
+        let mut node = self.node;
+        node.disk = self.disk;
         node.blob_blocks = self.xattrs.len().saturating_add(self.target.len());
         self.xattrs.keep();
         self.target.keep();
         self.reserved.keep();
-        Ok(node)
+        node
     }
 }
 
@@ -142,6 +145,7 @@ impl<M: Medium> Volume<M> {
         disk.xattrs.set(xattrs.head());
         Ok(Birth {
             disk,
+            node: Node::new(disk)?,
             reserved,
             xattrs,
             target,
@@ -225,7 +229,7 @@ impl<M: Medium> Volume<M> {
         tx.commit()?;
         dir.disk = parent;
         self.inserted(dir, name, inserted);
-        birth.finish()
+        Ok(birth.finish())
     }
 
     /// Makes a new inode without a name. Unless it gets one, it is gone after a crash.
@@ -238,7 +242,7 @@ impl<M: Medium> Volume<M> {
         let mut birth = self.give_birth(&mut tx, reserved, new, 0, dir.ino(), now)?;
         tx.inode(&mut birth.disk)?;
         tx.commit()?;
-        birth.finish()
+        Ok(birth.finish())
     }
 
     /// Gives `node`, which is no directory, one more name: `name` in `dir`.

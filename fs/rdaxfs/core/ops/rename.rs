@@ -229,7 +229,7 @@ impl<M: Medium> Volume<M> {
             self.inserted(to, rename.to_name, inserted);
         }
         match birth {
-            Some(birth) => birth.finish().map(Some),
+            Some(birth) => Ok(Some(birth.finish())),
             None => {
                 self.removed(rename.from, rename.from_name, old.place);
                 Ok(None)

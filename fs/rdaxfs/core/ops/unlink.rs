@@ -86,12 +86,14 @@ impl<M: Medium> Volume<M> {
         node.refresh(self.medium(), self.layout())?;
         let mut runs: Vec<Run> = Vec::new();
         node.each_run(self.medium(), self.layout(), |run| runs.push(run))?;
-        let mut tx = self.begin()?;
         let (ino, generation) = node.owner();
         let mut free = DiskInode::free(ino, generation);
+        let empty = Node::new(free)?;
+        let mut tx = self.begin()?;
         tx.inode(&mut free)?;
         tx.commit()?;
-        *node = Node::new(free)?;
+        *node = empty;
+        node.disk = free;
         for &run in runs.iter() {
             self.alloc().free(run);
         }
