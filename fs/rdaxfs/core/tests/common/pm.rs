@@ -40,6 +40,7 @@ struct Inner {
     log: RefCell<Option<Vec<Event>>>,
     undo: RefCell<Option<Vec<(usize, Vec<u8>)>>>,
     cpu: Cell<usize>,
+    calls_left: Cell<u64>,
 }
 
 impl Pm {
@@ -49,6 +50,7 @@ impl Pm {
             log: RefCell::new(None),
             undo: RefCell::new(None),
             cpu: Cell::new(0),
+            calls_left: Cell::new(0),
         }))
     }
 
@@ -60,6 +62,25 @@ impl Pm {
     /// Says which CPU acts from now on.
     pub fn set_cpu(&self, cpu: usize) {
         self.0.cpu.set(cpu);
+    }
+
+    /// Makes the `nth` call from now on fail (1 is the next one); 0 makes none fail. Returns how
+    /// many were left until then.
+    pub fn fail_call(&self, nth: u64) -> u64 {
+        self.0.calls_left.replace(nth)
+    }
+
+    fn call(&self) -> Result {
+        match self.0.calls_left.get() {
+            0 => Ok(()),
+            left => {
+                self.0.calls_left.set(left - 1);
+                if left == 1 {
+                    return Err(Error::Io);
+                }
+                Ok(())
+            }
+        }
     }
 
     /// Records from now on.
@@ -132,12 +153,14 @@ impl Medium for Pm {
 
     fn load(&self, at: u64, out: &mut [u8]) -> Result {
         let range = self.range(at, out.len() as u64)?;
+        self.call()?;
         out.copy_from_slice(&self.0.bytes.borrow()[range]);
         Ok(())
     }
 
     fn store(&self, at: u64, data: &[u8]) -> Result {
         self.range(at, data.len() as u64)?;
+        self.call()?;
         self.put(at, data);
         let data = data.to_vec();
         self.log(Kind::Store { at, data });
@@ -146,11 +169,13 @@ impl Medium for Pm {
 
     fn flush(&self, at: u64, len: u64) -> Result {
         self.range(at, len)?;
+        self.call()?;
         self.log(Kind::Flush { at, len });
         Ok(())
     }
 
     fn fence(&self) -> Result {
+        self.call()?;
         self.log(Kind::Fence);
         Ok(())
     }

@@ -225,10 +225,13 @@ pub fn write_piece<M: Medium>(
     let offset = pos - mapping.lblk * 4096;
     let len = (mapping.len * 4096 - offset).min(data.len() as u64);
     let at = block * 4096 + offset;
-    volume.medium().store(at, &data[..len as usize])?;
-    volume.medium().flush(at, len)?;
-    volume.end_write(node, pos, len, now)?;
-    Ok(len as usize)
+    let stored = volume
+        .medium()
+        .store(at, &data[..len as usize])
+        .and_then(|()| volume.medium().flush(at, len));
+    let written = if stored.is_ok() { len } else { 0 };
+    volume.end_write(node, pos, written, now)?;
+    stored.map(|()| len as usize)
 }
 
 pub fn file() -> NewInode<'static> {
