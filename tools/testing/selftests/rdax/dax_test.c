@@ -459,3 +459,14 @@ int try_store(volatile void *p, unsigned char val)
 	bus_armed = false;
 	return bus_code;
 }
+
+int try_copy(void *dst, const void *src, size_t len)
+{
+	catch_sigbus();
+	bus_code = 0;
+	bus_armed = true;
+	if (!sigsetjmp(bus_env, 1))
+		memcpy(dst, src, len);
+	bus_armed = false;
+	return bus_code;
+}

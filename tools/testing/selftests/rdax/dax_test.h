@@ -23,6 +23,9 @@
 #define MAP_SHARED_VALIDATE	0x03
 #endif
 
+#ifndef ARRAY_SIZE
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#endif
 #ifndef __printf
 #define __printf(a, b)	__attribute__((format(printf, a, b)))
 #endif
@@ -103,6 +106,7 @@ struct pmd_events trace_stop(int fd);
 void catch_sigbus(void);
 int try_load(const volatile void *p);
 int try_store(volatile void *p, unsigned char val);
+int try_copy(void *dst, const void *src, size_t len);
 
 u64 prng(u64 *state);
 

@@ -431,17 +431,36 @@ do_mkfs()
 		mkfs.ext4 -q -F -b 4096 \
 			-E "$opts,stride=512,stripe_width=512" "$@" "$dev"
 		;;
+	rdaxfs)
+		mkfs.rdaxfs -f -q "$@" "$dev"
+		;;
 	esac
 }
 
-# mount_dax FS DEV [MOUNTPOINT]: a mount that lost DAX on the way is a failure,
-# for both file systems only warn and go on.
+# The module of a file system, if it is one.
+load_fs()
+{
+	grep -qw "$1" /proc/filesystems || modprobe "$1" ||
+		insmod "${RDAX_BUILD:-/nonexistent}/$1.ko"
+}
+
+# mount_fs FS DEV MOUNTPOINT [OPTIONS]: rdaxfs is never without DAX.
+mount_fs()
+{
+	local opts=${4:-}
+
+	[ "$1" = rdaxfs ] || opts=dax=always${opts:+,$opts}
+	mount -t "$1" ${opts:+-o "$opts"} "$2" "$3"
+}
+
+# mount_dax FS DEV [MOUNTPOINT [OPTIONS]]: a mount that lost DAX on the way is a
+# failure, for XFS and ext4 only warn and go on.
 mount_dax()
 {
 	local mnt=${3:-$MNT}
 
 	mkdir -p "$mnt"
-	mount -t "$1" -o dax=always "$2" "$mnt"
+	mount_fs "$1" "$2" "$mnt" "${4:-}"
 	: >"$mnt/.dax"
 	"$BIN/dax_fault" is-dax "$mnt/.dax"
 }
@@ -460,6 +479,7 @@ fs_clean()
 	case $1 in
 	xfs) check="xfs_repair -n" ;;
 	ext4) check="e2fsck -fn" ;;
+	rdaxfs) check="fsck.rdaxfs -n" ;;
 	esac
 	$check "$2" >"$TMP/check" 2>&1 || {
 		cat "$TMP/check"

@@ -1,0 +1,64 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Shared by the tests of a file system, fs-*.sh. Their first argument is its
+# type: rdaxfs (default), or xfs and ext4 to show what those do.
+# shellcheck source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# use_fs FS: the file system under test, on a device of the driver under test.
+use_fs()
+{
+	FS=$1
+	need_root
+	use_ns memmap
+	load_fs "$FS" || plan_skip "no file system $FS"
+	command -v "mkfs.$FS" >/dev/null || plan_skip "no mkfs.$FS"
+}
+
+# Only what rdaxfs promises.
+need_rdaxfs()
+{
+	[ "$FS" = rdaxfs ] || skip "only rdaxfs promises this"
+}
+
+fresh_fs()
+{
+	do_mkfs "$FS" "$DEV"
+	mount_dax "$FS" "$DEV"
+}
+
+remount_fs()
+{
+	umount "$MNT"
+	mount_dax "$FS" "$DEV"
+}
+
+# The file system under test is consistent; it is mounted again afterwards.
+check_fs()
+{
+	umount "$MNT"
+	fs_clean "$FS" "$DEV"
+	mount_dax "$FS" "$DEV"
+}
+
+end_fs()
+{
+	umount "$MNT"
+	fs_clean "$FS" "$DEV"
+}
+
+# p PROGRAM TEST [ARGS...]: a test of a helper, in a directory of its own.
+p()
+{
+	t "${1#fs_}: $2" "$BIN/$1" "$2" "$MNT/$2" "${@:3}"
+}
+
+# run_fs_tests: what was queued, on a new file system that is clean afterwards.
+run_fs_tests()
+{
+	test_names=("$FS: mkfs, mount" "${test_names[@]}")
+	test_cmds=(fresh_fs "${test_cmds[@]}")
+	t "$FS: unmount, clean" end_fs
+	run_tests
+}
