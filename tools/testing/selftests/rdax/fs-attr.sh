@@ -1,0 +1,66 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Attributes of files: see fs_attr.c, fs_xattr.c, fs_handle.c.
+. "$(dirname "$0")/fs.sh"
+
+use_fs "${1:-rdaxfs}"
+
+atime()
+{
+	umount "$MNT"
+	mount_dax "$FS" "$DEV" "$MNT" "$1"
+	"$BIN/fs_attr" atime "$MNT/$1" "$1"
+	remount_fs
+}
+
+# Lazy times reach the medium by a sync or an unmount.
+lazytime()
+{
+	local before
+
+	umount "$MNT"
+	mount_dax "$FS" "$DEV" "$MNT" lazytime
+	grep -q " $MNT .*lazytime" /proc/mounts
+	echo data >"$MNT/lazy"
+	touch -a -d @1000.5 "$MNT/lazy"
+	cat "$MNT/lazy"
+	before=$(stat -c '%x %y' "$MNT/lazy")
+	umount "$MNT"
+	mount_dax "$FS" "$DEV" "$MNT" lazytime
+	eq "$(stat -c '%x %y' "$MNT/lazy")" "$before"
+	remount_fs
+}
+
+# XFS keeps blocks of inodes for the next files.
+slack()
+{
+	[ "$FS" = rdaxfs ] && echo 0 || echo 300
+}
+
+kept()
+{
+	"$BIN/fs_handle" save "$MNT" "$TMP/handle"
+	remount_fs
+	"$BIN/fs_attr" utimens-kept "$MNT/utimens"
+	"$BIN/fs_attr" flags-kept "$MNT/append-only"
+	"$BIN/fs_xattr" kept "$MNT"
+	"$BIN/fs_xattr" acl-kept "$MNT"
+	"$BIN/fs_handle" load "$MNT" "$TMP/handle"
+}
+
+p fs_attr statfs "$(slack)"
+for x in times utimens modes suid dirs immutable append-only statx; do
+	p fs_attr "$x"
+done
+for x in noatime relatime strictatime; do
+	t "attr: $x" atime "$x"
+done
+t "attr: lazytime" lazytime
+for x in basic large many stranger acl-access acl-default; do
+	p fs_xattr "$x"
+done
+for x in handle garbage idmap; do
+	p fs_handle "$x"
+done
+t "all of it after a remount" kept
+run_fs_tests
