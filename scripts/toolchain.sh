@@ -17,6 +17,7 @@ PACKAGES="
  xz-utils
  e2fsprogs fdisk fio ndctl qemu-system-x86 udev util-linux xfsprogs
  shellcheck
+ git python3-lmdb stress-ng
 "
 
 # version_ge A B: A >= B
