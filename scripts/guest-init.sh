@@ -4,7 +4,7 @@
 # vm.py wrote: prepares the guest, then runs the command and hands back its
 # status and all of its output.
 set -uo pipefail
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH=$RDAX_TOP/build/tools/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LANG=C.UTF-8
 
 fail() {

@@ -424,6 +424,13 @@ def main():
         step(f"Building the modules ({flavour})")
         settings = shell_settings([TOP / "scripts/build-modules.sh", flavour])
         build = Path(settings["RDAX_BUILD"])
+        step("Building the tools")
+        subprocess.run(
+            [TOP / "scripts/build-tools.sh"],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
     else:
         build = TOP / "build" / flavour
     # Held until the end of the process, by whoever uses these logs.

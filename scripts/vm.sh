@@ -7,6 +7,7 @@ flavour=$1
 shift
 settings=$("$RDAX_TOP/scripts/build-modules.sh" "$flavour")
 eval "$settings"
+"$RDAX_TOP/scripts/build-tools.sh" >/dev/null
 "$RDAX_TOP/scripts/demo/build.sh" "$RDAX_BUILD"
 step "Booting the $flavour kernel"
 exec "$RDAX_TOP/scripts/vm.py" --flavour "$flavour" --kdir "$KDIR" --build "$RDAX_BUILD" "$@"
