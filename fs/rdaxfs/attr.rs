@@ -200,6 +200,6 @@ impl FiemapOperations for Rdaxfs {
     fn fiemap(inode: &Inode<Self>, mut info: Fiemap<'_>, start: u64, len: u64) -> Result {
         inode.sb().data().core().check_alive().map_err(errno)?;
         let lock = inode.lock_shared();
-        info.report::<Self, iomap::Seek>(&lock, start, len)
+        info.report::<Self, iomap::Read>(&lock, start, len)
     }
 }

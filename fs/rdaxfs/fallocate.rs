@@ -10,6 +10,7 @@ use crate::{
         errno,
         CoreResult, //
     },
+    mount::checked,
     node::{
         mtime,
         sync_blocks, //
@@ -111,13 +112,12 @@ fn change(
     guard: &WriteGuard<'_, Rdaxfs>,
     f: impl FnOnce(&Core, &mut Node, DiskTime) -> CoreResult,
 ) -> Result {
-    let mount = guard.sb().data();
     let mut node = guard.data().write();
-    let done = f(mount.core(), &mut node, mtime(guard));
+    let done = f(guard.sb().data().core(), &mut node, mtime(guard));
     // Parts may have happened.
     guard.set_size(node.size());
     sync_blocks(guard, &node);
-    done.map_err(|err| mount.fail(err))
+    checked(guard.sb(), done)
 }
 
 /// As [`change`], with the pages from byte `pos` to byte `end` taken away first.

@@ -7,6 +7,7 @@
 use crate::{
     error::errno,
     iomap,
+    mount::checked,
     node::sync_blocks,
     stats::Fallback,
     Rdaxfs, //
@@ -114,8 +115,7 @@ fn serve(fault: &VmFault<'_, Rdaxfs>) -> Result<Outcome, Fallback> {
 /// The errors of this are those of the fault; if they came from within the DAX core, it would make
 /// them fallbacks.
 fn prepare_huge(inode: &Inode<Rdaxfs>, lblk: u64, writes: bool) -> Result<bool> {
-    let mount = inode.sb().data();
-    let core = mount.core();
+    let core = inode.sb().data().core();
     let node = inode.data().read();
     let found = core.map(&node, lblk, HUGE_BLOCKS).map_err(errno)?;
     drop(node);
@@ -126,9 +126,7 @@ fn prepare_huge(inode: &Inode<Rdaxfs>, lblk: u64, writes: bool) -> Result<bool> 
         return Ok(true);
     }
     let mut node = inode.data().write();
-    let filled = core
-        .fill(&mut node, lblk, HUGE_BLOCKS, true)
-        .map_err(|err| mount.fail(err))?;
+    let filled = checked(inode.sb(), core.fill(&mut node, lblk, HUGE_BLOCKS, true))?;
     sync_blocks(inode, &node);
     let written = matches!(filled.span, Span::Written(_));
     Ok(written && filled.len >= HUGE_BLOCKS && is_aligned(inode, &filled))

@@ -13,6 +13,7 @@
 
 use crate::{
     error::errno,
+    mount::checked,
     node::{
         mtime,
         sync_blocks, //
@@ -133,12 +134,8 @@ impl Operations<Rdaxfs> for Write {
         let done = core.end_write(&mut node, request.pos, written, mtime(inode));
         inode.set_size(node.size());
         sync_blocks(inode, &node);
-        done.map_err(|err| {
-            let err = inode.sb().data().fail(err);
-            // The caller of this forgets errors if anything was written.
-            data.fail_write(request.pos, err);
-            err
-        })
+        // The caller of this forgets errors if anything was written.
+        checked(inode.sb(), done).inspect_err(|err| data.fail_write(request.pos, *err))
     }
 }
 
@@ -165,9 +162,8 @@ fn begin_write(inode: &Inode<Rdaxfs>, request: &Request) -> Result<Extent> {
         return Err(EAGAIN);
     }
     let mut node = data.write();
-    let found = core
-        .begin_write(&mut node, request.pos, request.len)
-        .map_err(|err| inode.sb().data().fail(err))?;
+    let found = core.begin_write(&mut node, request.pos, request.len);
+    let found = checked(inode.sb(), found)?;
     if found.fresh {
         sync_blocks(inode, &node);
     }
@@ -201,9 +197,7 @@ fn begin_fault(inode: &Inode<Rdaxfs>, request: &Request) -> Result<Extent> {
     let data = inode.data();
     let mut node = data.write();
     let core = inode.sb().data().core();
-    let filled = core
-        .fill(&mut node, lblk, ahead, false)
-        .map_err(|err| inode.sb().data().fail(err))?;
+    let filled = checked(inode.sb(), core.fill(&mut node, lblk, ahead, false))?;
     sync_blocks(inode, &node);
     Ok(extent(&filled, filled.fresh))
 }

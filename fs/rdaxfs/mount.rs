@@ -97,7 +97,7 @@ impl Mount {
     }
 
     /// The number of an error. If the medium is corrupt this also does what `errors=` says.
-    pub(crate) fn fail(&self, error: CoreError) -> Error {
+    fn fail(&self, error: CoreError) -> Error {
         if let CoreError::Corrupt(what) = error {
             self.corrupt(what);
         }

@@ -3,6 +3,7 @@
 //! Changing the size of a file, and evicting it.
 
 use crate::{
+    mount::checked,
     node::{
         mtime,
         sync_blocks, //
@@ -21,18 +22,18 @@ use rdaxfs_core::format_types::BLOCK_SIZE;
 /// A smaller file loses its pages first, whoever maps them; the rest of its last block becomes
 /// zeroes, which those who map it see.
 pub(crate) fn set_size(guard: &WriteGuard<'_, Rdaxfs>, size: u64) -> Result {
-    let mount = guard.sb().data();
+    let core = guard.sb().data().core();
     let mut pages = Invalidate::new(guard);
     if size < guard.size() {
         let first = size.checked_next_multiple_of(BLOCK_SIZE);
         pages.drain_range(first.unwrap_or(u64::MAX), u64::MAX)?;
     }
     let mut node = guard.data().write();
-    let done = mount.core().set_size(&mut node, size, mtime(guard));
+    let done = core.set_size(&mut node, size, mtime(guard));
     guard.set_size(node.size());
     sync_blocks(guard, &node);
     drop(node);
-    done.map_err(|err| mount.fail(err))?;
+    checked(guard.sb(), done)?;
     // Private copies beyond the end go too.
     pages.truncate_pagecache(size);
     Ok(())
