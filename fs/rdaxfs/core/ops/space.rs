@@ -87,13 +87,7 @@ impl<M: Medium> Volume<M> {
             self.zero_tail(node, node.size(), size)?;
         }
         let (lo, hi) = self.zero_edges_of(node, pos, end)?;
-        // Partly covered blocks that are holes get blocks too.
-        let how = Provide::Allocate(ready);
-        for edge in [pos >> BLOCK_SHIFT, end >> BLOCK_SHIFT] {
-            if (edge < lo || edge >= hi) && edge < blocks_for(end) {
-                self.provide(node, edge, edge.saturating_add(1), how, node.disk)?;
-            }
-        }
+        self.provide_edges(node, edges(pos, end, lo, hi), ready)?;
         // Only now: the edges have changed the inode.
         let disk = grown(node, end, keep_size, now);
         self.provide(node, lo, hi.max(lo), Provide::Zero(ready), disk)
@@ -106,15 +100,28 @@ impl<M: Medium> Volume<M> {
             self.zero_tail(node, node.size(), end)?;
         }
         let (lo, hi) = self.zero_edges_of(node, pos, end)?;
-        for edge in [pos >> BLOCK_SHIFT, end >> BLOCK_SHIFT] {
-            if (edge < lo || edge >= hi) && edge < blocks_for(end) {
-                let how = Provide::Allocate(u64::MAX);
-                self.provide(node, edge, edge.saturating_add(1), how, node.disk)?;
-                self.fill(node, edge, 1, false)?;
-            }
-        }
+        self.provide_edges(node, edges(pos, end, lo, hi), u64::MAX)?;
         let disk = grown(node, end, false, now);
-        self.provide(node, lo, hi.max(lo), Provide::WriteZeroes, disk)
+        self.provide(node, lo, hi.max(lo), Provide::WriteZeroes, disk)?;
+        for edge in edges(pos, end, lo, hi) {
+            self.fill(node, edge, 1, false)?;
+        }
+        Ok(())
+    }
+
+    /// Gives blocks that are covered in part, and holes, blocks. Past the end of the file they stay
+    /// unwritten, below block `ready` they are zeroed now.
+    fn provide_edges(
+        &self,
+        node: &mut Node,
+        edges: impl Iterator<Item = u64>,
+        ready: u64,
+    ) -> Result {
+        let how = Provide::Allocate(ready.min(blocks_for(node.size())));
+        for edge in edges {
+            self.provide(node, edge, edge.saturating_add(1), how, node.disk)?;
+        }
+        Ok(())
     }
 
     fn check_span(&self, node: &mut Node, pos: u64, len: u64) -> Result<u64> {
@@ -207,6 +214,15 @@ impl<M: Medium> Volume<M> {
         }
         Ok(stored)
     }
+}
+
+/// The blocks that bytes `pos..end` cover in part, when `lo..hi` are those that they cover as a whole.
+fn edges(pos: u64, end: u64, lo: u64, hi: u64) -> impl Iterator<Item = u64> {
+    let (first, last) = (pos >> BLOCK_SHIFT, end >> BLOCK_SHIFT);
+    [Some(first), (last != first).then_some(last)]
+        .into_iter()
+        .flatten()
+        .filter(move |&edge| (edge < lo || edge >= hi) && edge < blocks_for(end))
 }
 
 /// The inode once bytes up to `end` have blocks.
