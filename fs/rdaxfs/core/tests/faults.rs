@@ -18,6 +18,7 @@ use common::{
     },
     scripts::bytes,
     tree::{
+        check,
         walk,
         Tree,
         PATTERN, //
@@ -108,6 +109,7 @@ impl World {
     /// As a new mount would see it, whatever the numbers of the inodes.
     fn look(&self) -> Tree {
         let copy = Pm::new(self.pm.image());
+        check(&copy).unwrap_or_else(|why| panic!("{why}"));
         let mut tree = look(&copy).unwrap_or_else(|why| panic!("{why}"));
         for file in tree.values_mut() {
             (file.ino, file.generation) = (0, 0);

@@ -14,6 +14,7 @@ use common::{
         SIZE, //
     },
     tree::{
+        check,
         walk,
         PATTERN, //
     }, //
@@ -195,6 +196,7 @@ impl World {
     }
 
     fn check(&self) -> Result<(), TestCaseError> {
+        check(&self.pm).map_err(TestCaseError::fail)?;
         let copy = Pm::new(self.pm.image());
         let tree = look(&copy).map_err(TestCaseError::fail)?;
         for (i, path) in ["/a", "/b"].into_iter().enumerate() {

@@ -15,6 +15,7 @@ use common::{
         SIZE, //
     },
     tree::{
+        check,
         walk,
         PATTERN, //
     }, //
@@ -349,6 +350,7 @@ impl World {
     }
 
     fn check(&self) -> Result<(), TestCaseError> {
+        check(&self.pm).map_err(TestCaseError::fail)?;
         let tree = walk(&self.volume).map_err(TestCaseError::fail)?;
         let mut paths = BTreeMap::new();
         self.paths(ROOT, "", &mut paths);

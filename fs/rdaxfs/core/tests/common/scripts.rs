@@ -267,6 +267,9 @@ pub fn data() -> Script {
     r.loose("write_zeroes", Some(("/f", 10_000..44_000)), |v, now| {
         v.write_zeroes(&mut f, 10_000, 34_000, now)
     });
+    r.step("write_zeroes past the end", |v, now| {
+        v.write_zeroes(&mut f, 50_000, 20_000, now)
+    });
     r.step("truncate", |v, now| v.set_size(&mut f, 0, now));
     r.step("allocate", |v, now| {
         v.allocate(&mut f, 0, 20_000, false, 0, now)

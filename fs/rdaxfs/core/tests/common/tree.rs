@@ -2,6 +2,7 @@
 
 //! All that a user can see of a volume.
 
+use super::pm::Pm;
 use rdaxfs_core::{
     format_types::{
         DiskTime,
@@ -195,6 +196,19 @@ fn data<M: Medium>(volume: &Volume<M>, node: &Node, path: &str) -> Result<Vec<u8
         }
     }
     Ok(data)
+}
+
+/// Runs the checker of `fsck.rdaxfs`. A superblock that a power cut has torn is no error here: there
+/// are two.
+pub fn check(pm: &Pm) -> Result<()> {
+    let report = rdaxfs_check::check(pm, &rdaxfs_check::Options::default());
+    let mut errors = report
+        .errors()
+        .filter(|problem| problem.kind != rdaxfs_check::Kind::BadSuper);
+    match errors.next() {
+        None => Ok(()),
+        Some(problem) => Err(format!("check: {problem:?}")),
+    }
 }
 
 /// Data of a file that a power cut may leave old in part and new in part.

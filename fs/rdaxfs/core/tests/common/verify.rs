@@ -21,6 +21,7 @@ use super::{
         State, //
     },
     tree::{
+        check,
         is_one_of,
         walk,
         Loose,
@@ -148,6 +149,9 @@ impl Verifier {
         for (line, bytes) in state {
             self.disk.put(line * 64, bytes);
         }
+        if self.counts.states % 4 == 0 {
+            check(&self.disk)?;
+        }
         let mark = self.disk.mark();
         self.disk.record();
         let mounted = Volume::mount(self.disk.clone(), &options());
@@ -157,6 +161,7 @@ impl Verifier {
         if !is_one_of(&tree, allowed.pre, allowed.post, allowed.loose) {
             return Err(difference(&tree, allowed));
         }
+        check(&self.disk).map_err(|why| format!("recovered: {why}"))?;
         let recovery = volume.recovery();
         if recovery.transactions != 0 || recovery.orphans != 0 {
             self.counts.recoveries += 1;
