@@ -210,9 +210,9 @@ impl Volume {
 
     /// Begins to access the memory; `EIO` if the device is gone.
     pub fn access(&self) -> Result<Access<'_>> {
-        // SAFETY: a read-side section has no precondition.
         let access = Access {
             volume: self,
+            // SAFETY: a read-side section has no precondition.
             section: unsafe { bindings::dax_read_lock() },
             window: Cell::new(None),
             _not_thread_safe: NotThreadSafe,

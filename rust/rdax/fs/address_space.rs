@@ -27,7 +27,6 @@ impl<T: FileSystem> Ops<T> {
     /// # Safety
     ///
     /// As the type invariant says.
-
     pub(crate) const unsafe fn new(ops: &'static bindings::address_space_operations) -> Self {
         Self(ops, PhantomData)
     }
