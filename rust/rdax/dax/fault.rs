@@ -5,7 +5,7 @@
 //! # Lock order
 //!
 //! `mmap_lock` or a VMA's lock (held by the caller), freeze protection, `invalidate_lock`, the
-//! entry of the page in the mapping, what the filesystem locks in its [`iomap`](crate::iomap)
+//! entry of the page in the mapping, what the filesystem locks in its [`iomap`]
 //! operations.
 //!
 //! # Errors

@@ -124,7 +124,7 @@ struct ContextVTable<T: FileSystem>(PhantomData<T>);
 impl<T: FileSystem> ContextVTable<T> {
     /// # Safety
     ///
-    /// `fc` was set up by [`init`] and not freed, and is not used by others meanwhile; so in all
+    /// `fc` was set up by [`init()`] and not freed, and is not used by others meanwhile; so in all
     /// below.
     unsafe fn options<'a>(fc: *mut bindings::fs_context) -> &'a mut T::Options {
         // SAFETY: by this function's own requirement.

@@ -87,7 +87,7 @@ pub(crate) struct Storage<T: FileSystem> {
 ///
 /// # Invariants
 ///
-/// A valid `struct inode` with a reference, the first part of a [`Storage<T>`] whose data is
+/// A valid `struct inode` with a reference, the first part of a `Storage<T>` whose data is
 /// initialised; its superblock is a [`SuperBlock<T>`].
 #[repr(transparent)]
 pub struct Inode<T: FileSystem>(Opaque<bindings::inode>, PhantomData<T>);

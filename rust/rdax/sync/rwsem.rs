@@ -163,7 +163,7 @@ impl<T> Drop for WriteGuard<'_, T> {
     }
 }
 
-/// Initialiser of an [`RwSem`](crate::sync::RwSem) with a lockdep class of its own.
+/// Initialiser of an [`RwSem`] with a lockdep class of its own.
 #[macro_export]
 macro_rules! new_rwsem {
     ($inner:expr $(, $name:literal)? $(,)?) => {
