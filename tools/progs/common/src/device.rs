@@ -122,7 +122,7 @@ pub struct Alignment {
 impl Alignment {
     /// Whether it begins at a multiple of `size` bytes, as far as is known.
     pub fn is_aligned_to(&self, size: u64) -> bool {
-        self.start().is_multiple_of(size)
+        self.start() % size == 0
     }
 
     /// The byte that it begins at.
