@@ -18,6 +18,11 @@ export KSRC
 endif
 # A "$" in CMD is for the guest's shell.
 override CMD := $(value CMD)
+PREFIX ?= /usr/local
+ifneq ($(strip $(DESTDIR)),)
+INSTALL_MOD_PATH ?= $(DESTDIR)
+endif
+export PREFIX DESTDIR
 export PMEM CPUS MEM TIMEOUT T CMD V FS CASES DRIVER REPEAT
 
 .PHONY: help
@@ -25,7 +30,9 @@ help:
 	@echo 'Building'
 	@echo '  make                  the modules, into build/release/'
 	@echo '  make kernel           the test kernel (the others build it when needed)'
+	@echo '  make tools            mkfs.rdaxfs, fsck.rdaxfs and rdaxctl, into build/tools/bin/'
 	@echo '  make modules_install  install them for the kernel KDIR (INSTALL_MOD_PATH)'
+	@echo '  make install          modules, tools and man pages (DESTDIR, PREFIX=/usr/local)'
 	@echo '  make check            what is missing on this machine, and what to do'
 	@echo '  make clean            remove build/'
 	@echo 'Running'
@@ -56,8 +63,14 @@ modules:
 	@scripts/build-modules.sh $(run-flavour) >/dev/null
 	@ls -1 build/$(run-flavour)/*.ko
 
+.PHONY: tools tools_install
+tools:
+	@scripts/build-tools.sh
+tools_install:
+	@scripts/install-tools.sh
+
 .PHONY: modules_install install
-install: modules_install
+install: modules_install tools_install
 modules_install: modules
 	@scripts/build-modules.sh $(run-flavour) modules_install \
 		$(if $(INSTALL_MOD_PATH),INSTALL_MOD_PATH=$(abspath $(INSTALL_MOD_PATH))) >/dev/null
