@@ -61,6 +61,11 @@ clippy() {
 		"$RDAX_TOP/scripts/build-modules.sh" "$flavour" CLIPPY=1 modules
 }
 
+clippy_tools() {
+	CARGO_TARGET_DIR=$RDAX_TOP/build/tools cargo clippy --quiet --all-targets \
+		--manifest-path "$RDAX_TOP/tools/progs/Cargo.toml" -- -Dwarnings
+}
+
 documented() {
 	"$RDAX_TOP/scripts/rustdoc.sh" "$RDAX_TOP/build/lint-$flavour"
 }
@@ -158,6 +163,7 @@ check "at most $MAX_LINES lines a Rust file" nothing short_enough
 # Not inside a check, which shows nothing until it ends.
 [ -n "${KDIR:-}" ] || "$RDAX_TOP/scripts/kernel.sh" "$flavour" >/dev/null
 check "clippy, warnings are errors" clippy
+check "clippy of the tools, warnings are errors" clippy_tools
 check "rustdoc, warnings are errors" documented
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -33,7 +33,12 @@ import ktap
 
 TOP = Path(__file__).resolve().parent.parent
 SELFTESTS = TOP / "tools/testing/selftests/rdax"
-HOST_WORKSPACE = TOP / "tools/testing/host"
+# What cargo tests on the host, by the names that T= selects.
+HOST_CRATES = {
+    "host": TOP / "tools/testing/host",
+    "core": TOP / "fs/rdaxfs/core",
+    "tools": TOP / "tools/progs",
+}
 BOOT_SECONDS = 300
 # How often a boot group may fail before any module of ours is loaded.
 SPOILED_BOOTS = 2
@@ -168,20 +173,20 @@ def cargo_results(text, status):
     return results
 
 
-def run_host_tests(tally, environment, logs):
+def run_host_tests(tally, name, environment, logs):
     started = time.monotonic()
-    log = logs / "host.log"
+    log = logs / f"{name}.log"
     with open(log, "w") as out:
         status = subprocess.run(
             ["cargo", "test", "--workspace", "--no-fail-fast"],
-            cwd=HOST_WORKSPACE,
-            env=dict(environment, CARGO_TARGET_DIR=str(TOP / "build/host")),
+            cwd=HOST_CRATES[name],
+            env=dict(environment, CARGO_TARGET_DIR=str(TOP / "build" / name)),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
         ).returncode
     results = cargo_results(log.read_text(errors="replace"), status)
-    tally.add("host", results, time.monotonic() - started, log)
+    tally.add(name, results, time.monotonic() - started, log)
 
 
 class Runner:
@@ -444,9 +449,9 @@ def main():
     logs = build / "test-logs"
     shutil.rmtree(logs, ignore_errors=True)
     logs.mkdir(parents=True)
-    if (HOST_WORKSPACE / "Cargo.toml").exists() and selected("host"):
-        step("Testing on the host (cargo test)")
-        run_host_tests(tally, environment, logs)
+    for name in filter(selected, HOST_CRATES):
+        step(f"Testing on the host (cargo test): {name}")
+        run_host_tests(tally, name, environment, logs)
     if tests:
         runner = Runner(tally, flavour, Path(settings["KDIR"]), build)
         command = ["make", "-s", "-C", SELFTESTS, f"OUTPUT={runner.selftests}"]
