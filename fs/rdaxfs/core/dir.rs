@@ -12,6 +12,7 @@ pub(crate) use index::{
 use crate::{
     alloc::{
         Purpose,
+        Run,
         Taken, //
     },
     change::Change,
@@ -71,6 +72,13 @@ pub(crate) struct Insertion<'a> {
     rest: usize,
     grown: Option<Change<'a>>,
     keep: Option<Taken<'a>>,
+}
+
+/// An entry on its way out of a directory.
+pub(crate) struct Removal<'a> {
+    place: Place,
+    /// It was the last one: the blocks go, too.
+    emptied: Option<(Change<'a>, Vec<Run>)>,
 }
 
 impl<M: Medium> Volume<M> {
@@ -371,22 +379,53 @@ impl<M: Medium> Volume<M> {
         }
     }
 
-    /// Adds the removal of the entry at `place` to `tx`.
-    pub(crate) fn remove_entry(
-        &self,
+    /// Adds the removal of the entry at `place` to `tx`; `disk` is the directory's inode as it will
+    /// be. With `shrink`, a directory that loses its last entry loses its blocks, too.
+    pub(crate) fn remove_entry<'v>(
+        &'v self,
         tx: &mut Tx<'_, M>,
         dir: &Node,
-        place: Place,
-        name: &[u8],
-    ) -> Result {
-        let free = Dirent::free(Dirent::slots_for(name.len()));
-        store_entry(tx, self.place_at(dir, place)?, dir.ino(), &free)
+        disk: &mut DiskInode,
+        (place, name): (Place, &[u8]),
+        shrink: bool,
+    ) -> Result<Removal<'v>> {
+        let entries = dir.dir.as_ref().map_or(0, DirIndex::entries);
+        if entries != 1 || !shrink {
+            let free = Dirent::free(Dirent::slots_for(name.len()));
+            store_entry(tx, self.place_at(dir, place)?, dir.ino(), &free)?;
+            return Ok(Removal {
+                place,
+                emptied: None,
+            });
+        }
+        let mut runs = Vec::new();
+        for extent in dir.iter_extents() {
+            runs.push(Run {
+                block: extent.pblk,
+                len: extent.len,
+            })?;
+        }
+        let change = Change::rebuild(self.medium(), self.alloc(), dir, &[], tx)?;
+        change.store(tx, self.medium(), dir, disk)?;
+        disk.size.set(0);
+        Ok(Removal {
+            place,
+            emptied: Some((change, runs)),
+        })
     }
 
     /// The entry is gone.
-    pub(crate) fn removed(&self, dir: &mut Node, name: &[u8], place: Place) {
-        if let Some(index) = dir.dir.as_mut() {
-            index.remove(name, place);
+    pub(crate) fn removed(&self, dir: &mut Node, name: &[u8], removal: Removal<'_>) {
+        let Some((change, runs)) = removal.emptied else {
+            if let Some(index) = dir.dir.as_mut() {
+                index.remove(name, removal.place);
+            }
+            return;
+        };
+        change.finish(dir);
+        dir.dir = Some(DirIndex::new(self.seed()));
+        for &run in runs.iter() {
+            self.alloc().free(run);
         }
     }
 

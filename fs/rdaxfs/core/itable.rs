@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Inodes that are free: blocks of inodes, made when there is none left and given back when one is
-//! wholly free and another one too.
+//! wholly free and there are other free inodes.
 //!
 //! Lock order: inode map, then journal slot; inodes of a shard on their own.
 
@@ -39,6 +39,9 @@ use rdaxfs_format::{
     INODE_SIZE, //
 };
 
+/// Free inodes that there shall be elsewhere when a block of inodes is given back: then the next
+/// new inode does not need it again.
+const SPARE: u64 = INODES_PER_BLOCK / 2;
 /// All inodes of a block.
 const WHOLE: u16 = u16::MAX;
 
@@ -60,6 +63,8 @@ pub(crate) struct InodeTable {
     /// Inodes there is room for in blocks of inodes, and those of them that are free.
     total: Atomic,
     free: Atomic,
+    /// Blocks whose inodes are all free.
+    whole: Atomic,
 }
 
 /// A free inode that is about to be used; dropped, it is free again.
@@ -103,6 +108,7 @@ impl InodeTable {
             imap: Lock::new((), LockClass::InodeMap)?,
             total: Atomic::new(0),
             free: Atomic::new(0),
+            whole: Atomic::new(0),
         })
     }
 
@@ -114,7 +120,7 @@ impl InodeTable {
     /// Makes a block known, with a set bit in `free` for each free inode.
     pub(crate) fn add_block(&self, shard: usize, block: u64, free: u16) -> Result {
         if let Some(inodes) = self.shards.get(shard).filter(|_| free != 0) {
-            inodes.lock().add(block, free)?;
+            self.whole.add(inodes.lock().add(block, free)?.into());
         }
         self.total.add(INODES_PER_BLOCK);
         self.free.add(free.count_ones().into());
@@ -144,8 +150,9 @@ impl InodeTable {
         let count = self.shards.len();
         for step in 0..count {
             let shard = home.wrapping_add(step).checked_rem(count)?;
-            if let Some(ino) = self.shards.get(shard)?.lock().take() {
+            if let Some((ino, was_whole)) = self.shards.get(shard)?.lock().take() {
                 self.free.sub(1);
+                self.whole.sub(was_whole.into());
                 return Some(Reserved {
                     table: self,
                     shard,
@@ -225,14 +232,15 @@ impl InodeTable {
         let bit = 1u16 << (ino % INODES_PER_BLOCK);
         if let Some(inodes) = self.shards.get(shard) {
             // Without memory to note it, the inode is free again after the next mount.
-            if inodes.lock().add(block, bit).is_ok() {
+            if let Ok(whole) = inodes.lock().add(block, bit) {
                 self.free.add(1);
+                self.whole.add(whole.into());
             }
         }
     }
 
-    /// The inode is free on the medium. Gives its block back if that is wholly free and not the
-    /// only such one of its shard.
+    /// The inode is free on the medium. Gives its block back if that is wholly free and there are
+    /// other free inodes.
     pub(crate) fn free<M: Medium>(
         &self,
         medium: &M,
@@ -240,24 +248,41 @@ impl InodeTable {
         alloc: &Allocator,
         ino: u64,
     ) -> Result {
-        let block = self.layout.inode_block(ino);
-        let shard = alloc.shard_of(block);
-        self.put(shard, ino);
-        let Some(inodes) = self.shards.get(shard) else {
-            return Ok(());
-        };
-        if !inodes.lock().take_whole(block) {
-            return Ok(());
+        let home = alloc.shard_of(self.layout.inode_block(ino));
+        self.put(home, ino);
+        while self.whole.get() > 0 && self.free.get() >= INODES_PER_BLOCK.saturating_add(SPARE) {
+            let Some((shard, block)) = self.take_whole(home) else {
+                break;
+            };
+            if let Err(error) = self.set_map(medium, journal, block, false, Stored::none()) {
+                // It stays a block of inodes.
+                if let Some(Ok(whole)) = self
+                    .shards
+                    .get(shard)
+                    .map(|inodes| inodes.lock().add(block, WHOLE))
+                {
+                    self.whole.add(whole.into());
+                }
+                return Err(error);
+            }
+            self.total.sub(INODES_PER_BLOCK);
+            self.free.sub(INODES_PER_BLOCK);
+            alloc.free(Run { block, len: 1 });
         }
-        if let Err(error) = self.set_map(medium, journal, block, false, Stored::none()) {
-            // It stays a block of inodes.
-            let _ = inodes.lock().add(block, WHOLE);
-            return Err(error);
-        }
-        self.total.sub(INODES_PER_BLOCK);
-        self.free.sub(INODES_PER_BLOCK);
-        alloc.free(Run { block, len: 1 });
         Ok(())
+    }
+
+    /// Takes a block whose inodes are all free out, with its shard.
+    fn take_whole(&self, home: usize) -> Option<(usize, u64)> {
+        let count = self.shards.len();
+        for step in 0..count {
+            let shard = home.wrapping_add(step).checked_rem(count)?;
+            if let Some(block) = self.shards.get(shard)?.lock().take_whole() {
+                self.whole.sub(1);
+                return Some((shard, block));
+            }
+        }
+        None
     }
 
     /// Whether `block` is one of inodes.
@@ -281,48 +306,51 @@ impl Inodes {
         found.ok().flatten().map(|place| place as usize)
     }
 
-    fn add(&mut self, block: u64, free: u16) -> Result {
-        if let Some(place) = self.place(block) {
-            if let Some((_, bits)) = self.blocks.get_mut(place) {
-                *bits |= free;
-                self.whole = self.whole.saturating_add((*bits == WHOLE).into());
-            }
-            return Ok(());
+    /// Whether all inodes of the block are free now.
+    fn add(&mut self, block: u64, free: u16) -> Result<bool> {
+        if let Some((_, bits)) = self
+            .place(block)
+            .and_then(|place| self.blocks.get_mut(place))
+        {
+            *bits |= free;
+            let whole = *bits == WHOLE;
+            self.whole = self.whole.saturating_add(whole.into());
+            return Ok(whole);
         }
         let place = u32::try_from(self.blocks.len()).map_err(|_| Error::NoMemory)?;
         self.blocks.reserve(1)?;
         self.places.insert(hash_number(block), place)?;
-        self.whole = self.whole.saturating_add((free == WHOLE).into());
-        self.blocks.push((block, free))
+        self.blocks.push((block, free))?;
+        let whole = free == WHOLE;
+        self.whole = self.whole.saturating_add(whole.into());
+        Ok(whole)
     }
 
-    fn take(&mut self) -> Option<u64> {
+    /// A free inode, and whether it was one of a block whose inodes were all free.
+    fn take(&mut self) -> Option<(u64, bool)> {
         let place = self.blocks.len().checked_sub(1)?;
         let (block, bits) = self.blocks.get_mut(place)?;
-        let (block, index) = (*block, bits.trailing_zeros());
-        self.whole = self.whole.saturating_sub((*bits == WHOLE).into());
+        let (block, index, whole) = (*block, bits.trailing_zeros(), *bits == WHOLE);
         *bits &= bits.wrapping_sub(1);
-        if *bits == 0 {
+        let empty = *bits == 0;
+        self.whole = self.whole.saturating_sub(whole.into());
+        if empty {
             self.remove(place);
         }
-        Some(
-            block
-                .saturating_mul(INODES_PER_BLOCK)
-                .saturating_add(index.into()),
-        )
+        let first = block.saturating_mul(INODES_PER_BLOCK);
+        Some((first.saturating_add(index.into()), whole))
     }
 
-    /// Takes `block` out if all its inodes are free and another such block is there.
-    fn take_whole(&mut self, block: u64) -> bool {
-        let Some(place) = self.place(block).filter(|_| self.whole > 1) else {
-            return false;
-        };
-        if self.blocks.get(place).is_none_or(|entry| entry.1 != WHOLE) {
-            return false;
+    /// Takes a block out whose inodes are all free.
+    fn take_whole(&mut self) -> Option<u64> {
+        if self.whole == 0 {
+            return None;
         }
+        let place = self.blocks.iter().rposition(|entry| entry.1 == WHOLE)?;
+        let block = self.blocks.get(place)?.0;
         self.remove(place);
         self.whole = self.whole.saturating_sub(1);
-        true
+        Some(block)
     }
 
     fn remove(&mut self, place: usize) {

@@ -209,6 +209,7 @@ impl<M: Medium> Volume<M> {
         let mut tx = self.begin()?;
         let inserted = self.store_new(&mut tx, &mut rename, &mut disks, &old, new.as_ref())?;
         let mut birth: Option<Birth<'_>> = None;
+        let mut removal = None;
         match (&rename.kind, reserved) {
             (RenameKind::Whiteout(inode), Some(reserved)) => {
                 let parent = rename.from.ino();
@@ -219,7 +220,13 @@ impl<M: Medium> Volume<M> {
                 tx.inode(&mut whiteout.disk)?;
                 birth = Some(whiteout);
             }
-            _ => self.remove_entry(&mut tx, rename.from, old.place, rename.from_name)?,
+            _ => {
+                // The directory that also gets the new name keeps its blocks.
+                let moves = disks.to.is_some();
+                let entry = (old.place, rename.from_name);
+                let from = &mut disks.from;
+                removal = Some(self.remove_entry(&mut tx, rename.from, from, entry, moves)?);
+            }
         }
         disks.store(&mut tx)?;
         tx.commit()?;
@@ -228,13 +235,10 @@ impl<M: Medium> Volume<M> {
             let to = rename.to.as_deref_mut().unwrap_or(&mut *rename.from);
             self.inserted(to, rename.to_name, inserted);
         }
-        match birth {
-            Some(birth) => Ok(Some(birth.finish())),
-            None => {
-                self.removed(rename.from, rename.from_name, old.place);
-                Ok(None)
-            }
+        if let Some(removal) = removal {
+            self.removed(rename.from, rename.from_name, removal);
         }
+        Ok(birth.map(Birth::finish))
     }
 
     /// Adds the new name to `tx`.

@@ -67,13 +67,13 @@ impl<M: Medium> Volume<M> {
         touch(parent, now);
         disk.ctime = now;
         let mut tx = self.begin()?;
-        self.remove_entry(&mut tx, dir, found.place, name)?;
+        let removal = self.remove_entry(&mut tx, dir, parent, (found.place, name), true)?;
         tx.inode(disk)?;
         tx.inode(parent)?;
         tx.commit()?;
         node.disk = *disk;
         dir.disk = *parent;
-        self.removed(dir, name, found.place);
+        self.removed(dir, name, removal);
         Ok(())
     }
 

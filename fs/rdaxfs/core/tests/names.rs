@@ -402,11 +402,8 @@ proptest! {
         world.check()?;
         world.clear();
         world.check()?;
-        let root = world.inodes[ROOT].node.as_ref().unwrap();
         let usage = world.volume.usage();
-        // The blocks of the root directory stay, and a block of free inodes may.
-        let kept = root.blocks();
-        prop_assert!(usage.free + kept == fresh.free || usage.free + kept + 1 == fresh.free);
+        prop_assert_eq!(usage.free, fresh.free);
         prop_assert_eq!(usage.inodes, 1);
     }
 }
