@@ -8,8 +8,8 @@
 //! afterwards, at once with the new size: until then nobody can look at it.
 //!
 //! Blocks may be provided for more pages than the one that is asked for. In place of the others,
-//! pages of zeroes may be mapped; a write fault replaces them page by page, and `write()` takes
-//! them away if there may be any (`Extent::new`).
+//! pages of zeroes may be mapped; a write fault replaces them page by page, and `write()` unmaps
+//! them if there may be any.
 
 use crate::{
     error::errno,
@@ -22,6 +22,7 @@ use crate::{
 };
 use kernel::prelude::*;
 use rdax::{
+    dax::layout::NoFaults,
     fs::Inode,
     iomap::{
         Extent,
@@ -154,20 +155,32 @@ fn begin_write(inode: &Inode<Rdaxfs>, request: &Request) -> Result<Extent> {
         };
         let found = core.map(&node, lblk, len).map_err(errno)?;
         // `write()` of data that is there already, the most common one, takes no more than this.
-        if is_written(&found) && end_of(&found, request) <= node.size() {
-            return Ok(extent(&found, data.zeroes_mapped()));
+        let ready = is_written(&found) && !data.zeroes_mapped();
+        if ready && end_of(&found, request) <= node.size() {
+            return Ok(extent(&found, false));
         }
     }
     if request.is_nowait() {
         return Err(EAGAIN);
     }
+    // Who reads a hole through a mapping has zeroes there, or is about to: they go when the hole
+    // is filled, and faults find the blocks afterwards. `IOMAP_F_NEW` would have the DAX core do
+    // this, but it forgets pages that a racing fault has mapped meanwhile without unmapping them.
+    let faults = NoFaults::new(inode);
     let mut node = data.write();
     let found = core.begin_write(&mut node, request.pos, request.len);
     let found = checked(inode.sb(), found)?;
     if found.fresh {
         sync_blocks(inode, &node);
     }
-    Ok(extent(&found, found.fresh || data.zeroes_mapped()))
+    let zeroes_mapped = data.zeroes_mapped();
+    drop(node);
+    let found = extent(&found, false);
+    if zeroes_mapped {
+        inode.unmap_mapping_range(found.offset, found.len, false);
+    }
+    drop(faults);
+    Ok(found)
 }
 
 /// The last byte of a request that lies in `mapping`, plus one.

@@ -55,21 +55,39 @@ impl<T: FileSystem> Drop for InvalidateShared<'_, T> {
     }
 }
 
-/// `i_rwsem` and `invalidate_lock` of a file, held exclusively: nothing is mapped anew, read or
-/// written.
+/// `invalidate_lock` of a file's mapping, held exclusively: nothing is mapped anew.
 ///
 /// # Invariants
 ///
-/// This task holds both locks.
+/// This task holds the lock.
 #[must_use = "dropping the guard gives the lock back"]
-pub struct Invalidate<'a, T: FileSystem>(&'a Inode<T>, NotThreadSafe);
+pub struct NoFaults<'a, T: FileSystem>(&'a Inode<T>, NotThreadSafe);
+
+impl<'a, T: FileSystem> NoFaults<'a, T> {
+    /// Takes it, and waits for the faults in progress. Sleeps.
+    pub fn new(inode: &'a Inode<T>) -> Self {
+        // SAFETY: an initialised rwsem.
+        unsafe { bindings::down_write(invalidate_lock(inode)) };
+        Self(inode, NotThreadSafe)
+    }
+}
+
+impl<T: FileSystem> Drop for NoFaults<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: by the type invariant.
+        unsafe { bindings::up_write(invalidate_lock(self.0)) };
+    }
+}
+
+/// `i_rwsem` and `invalidate_lock` of a file, held exclusively: nothing is mapped anew, read or
+/// written.
+#[must_use = "dropping the guard gives the lock back"]
+pub struct Invalidate<'a, T: FileSystem>(NoFaults<'a, T>);
 
 impl<'a, T: FileSystem> Invalidate<'a, T> {
     /// Takes `invalidate_lock` of the inode that `guard` has locked. Sleeps.
     pub fn new(guard: &'a WriteGuard<'_, T>) -> Self {
-        // SAFETY: an initialised rwsem.
-        unsafe { bindings::down_write(invalidate_lock(guard)) };
-        Self(guard, NotThreadSafe)
+        Self(NoFaults::new(guard))
     }
 
     /// Unmaps the pages from byte `start` to before byte `end` (`u64::MAX`: to the last), waits
@@ -88,7 +106,7 @@ impl<'a, T: FileSystem> Invalidate<'a, T> {
         if first > last {
             return Ok(());
         }
-        let inode = self.0.as_ptr();
+        let inode = self.inode().as_ptr();
         // SAFETY: by the type invariant of `Inode`.
         let mapping = unsafe { (*inode).i_mapping };
         loop {
@@ -117,7 +135,7 @@ impl<'a, T: FileSystem> Invalidate<'a, T> {
     fn write_back(&self, pos: i64) -> Result {
         // SAFETY: by the type invariant of `Inode`.
         to_result(unsafe {
-            bindings::filemap_write_and_wait_range((*self.0.as_ptr()).i_mapping, pos, pos)
+            bindings::filemap_write_and_wait_range((*self.inode().as_ptr()).i_mapping, pos, pos)
         })
     }
 
@@ -125,19 +143,12 @@ impl<'a, T: FileSystem> Invalidate<'a, T> {
     pub fn truncate_pagecache(&mut self, size: u64) {
         let size = i64::try_from(size).unwrap_or(i64::MAX);
         // SAFETY: by the type invariant of `Inode`.
-        unsafe { bindings::truncate_pagecache(self.0.as_ptr(), size) };
+        unsafe { bindings::truncate_pagecache(self.inode().as_ptr(), size) };
     }
 
     /// The inode.
     pub fn inode(&self) -> &Inode<T> {
-        self.0
-    }
-}
-
-impl<T: FileSystem> Drop for Invalidate<'_, T> {
-    fn drop(&mut self) {
-        // SAFETY: by the type invariant.
-        unsafe { bindings::up_write(invalidate_lock(self.0)) };
+        self.0 .0
     }
 }
 

@@ -355,7 +355,7 @@ static void cmd_fiemap(char **argv)
 	fd = new_at("f", 0600);
 	for (i = 0; i < 8; i++)
 		must(pwrite(fd, "x", 1, (4 * i + 1) * PAGE) == 1);
-	must(!fallocate(fd, 0, 40 * PAGE, 4 * PAGE));
+	must(!fallocate(fd, FALLOC_FL_KEEP_SIZE, 40 * PAGE, 4 * PAGE));
 	must(!fsync(fd));
 	map->fm_length = ~0ULL;
 	must(!ioctl(fd, FS_IOC_FIEMAP, map));

@@ -4,7 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 
 need_root
-use_ns "${1:-memmap}"
+RDAX_FS=${1:-xfs ext4}
+use_ns memmap
 
 gup()
 {
