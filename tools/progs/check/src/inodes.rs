@@ -61,7 +61,8 @@ impl<M: Medium> Checker<'_, M> {
         self.medium
             .load(self.layout.inode_at(ino), &mut bytes)
             .ok()?;
-        DiskInode::decode(&bytes, ino).ok()
+        let decoded = DiskInode::decode(&bytes, ino).ok();
+        decoded.or_else(|| sanitized(&bytes, ino))
     }
 
     /// Checks the inodes in a block.
@@ -70,6 +71,7 @@ impl<M: Medium> Checker<'_, M> {
         let _ = self.claims.claim(block, 1, Owner::Inodes);
         let first = block.saturating_mul(INODES_PER_BLOCK);
         let mut bad = Vec::new();
+        let mut hopeless = block != self.layout.inode_block(self.sb.root.get());
         for index in 0..INODES_PER_BLOCK {
             let ino = first.saturating_add(index);
             let mut bytes = [0; INODE_SIZE];
@@ -84,19 +86,25 @@ impl<M: Medium> Checker<'_, M> {
                 continue;
             }
             match DiskInode::decode(&bytes, ino) {
-                Ok(inode) if inode.in_use() => self.note_inode(ino, &inode),
-                Ok(_) => {}
+                Ok(inode) => {
+                    hopeless = false;
+                    if inode.in_use() {
+                        self.note_inode(ino, &inode);
+                    }
+                }
                 Err(why) => {
-                    let edit = match can_sanitize(&bytes, ino) {
-                        true => InodeEdit::Sanitize,
-                        false => InodeEdit::Free,
+                    let edit = match sanitized(&bytes, ino) {
+                        Some(inode) => {
+                            hopeless = false;
+                            self.note_inode(ino, &inode);
+                            InodeEdit::Sanitize
+                        }
+                        None => InodeEdit::Free,
                     };
                     bad.push(bad_inode(Kind::BadInode, ino, why.0, edit));
                 }
             }
         }
-        let hopeless = bad.len() as u64 == INODES_PER_BLOCK
-            && block != self.layout.inode_block(self.sb.root.get());
         if hopeless {
             let problem = Problem::new(Kind::BadMapBit, "block holds no inode that makes sense");
             self.add(problem.at(block).fix(Fix::Unmark(block)));
@@ -148,16 +156,14 @@ fn bad_inode(kind: Kind, ino: u64, why: &str, edit: InodeEdit) -> Problem {
         .fix(Fix::Inode(ino, edit))
 }
 
-/// Whether only values are out of range in an inode that is otherwise intact.
-fn can_sanitize(bytes: &[u8; INODE_SIZE], ino: u64) -> bool {
-    let Ok(mut inode) = DiskInode::read_from_bytes(bytes) else {
-        return false;
-    };
+/// An inode that is intact but for values out of range, with others in their place.
+fn sanitized(bytes: &[u8; INODE_SIZE], ino: u64) -> Option<DiskInode> {
+    let mut inode = DiskInode::read_from_bytes(bytes).ok()?;
     if inode.encode() != bytes {
-        return false;
+        return None;
     }
     sanitize(&mut inode);
-    DiskInode::decode(inode.encode(), ino).is_ok()
+    DiskInode::decode(inode.encode(), ino).ok()
 }
 
 /// Makes values that are out of range such that are not.

@@ -56,13 +56,20 @@ pub fn repair(
     let options = Options { replay: false };
     let mut refused = Refused::default();
     for _ in 0..MAX_ROUNDS {
-        let mut report = journal_first(medium, &options, &mut done, &mut allow)?;
-        let Ok(sb) = load_super(medium) else {
+        let report = journal_first(medium, &options, &mut done, &mut allow)?;
+        let sb = load_super(medium);
+        // What was not replayed may be what makes the rest right.
+        let (Ok(sb), 0) = (sb, report.count(Kind::PendingTransaction)) else {
             done.left = report;
             return Ok(done);
         };
+        let mut report = report;
         let mut chosen = Vec::new();
         for problem in std::mem::take(&mut report.problems) {
+            if !problem.repairable {
+                report.problems.push(problem);
+                continue;
+            }
             let wanted =
                 problem.severity == Severity::Note || (!refused.has(&problem) && (allow(&problem)));
             if problem.repairable && wanted {

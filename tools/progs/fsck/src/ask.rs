@@ -45,8 +45,8 @@ impl Asker {
 
     /// Whether to put it in order.
     pub(crate) fn allow(&mut self, problem: &Problem) -> bool {
-        if self.yes || !problem.repairable {
-            return self.yes;
+        if self.yes {
+            return true;
         }
         if self.preen {
             return takes_nothing(problem.kind);
