@@ -110,6 +110,17 @@ proptest! {
     }
 
     #[test]
+    fn swapped_blocks_are_survived(swaps in proptest::collection::vec((1usize..1100, 1usize..1100), 1..100)) {
+        let ram = volume();
+        for (one, two) in swaps.into_iter().filter(|(one, two)| one != two) {
+            let mut bytes = ram.0.lock().unwrap();
+            let (low, high) = bytes.split_at_mut(one.max(two) * 4096);
+            low[one.min(two) * 4096..][..4096].swap_with_slice(&mut high[..4096]);
+        }
+        repair_all(&ram);
+    }
+
+    #[test]
     fn noise_is_survived(bytes in proptest::collection::vec((0usize..(16 << 20), any::<u8>()), 1..200)) {
         let ram = volume();
         for (at, byte) in bytes {
@@ -120,6 +131,22 @@ proptest! {
         if check(&&ram, &Options::default()).count(Kind::NoSuper) == 0 {
             repair_all(&ram);
         }
+    }
+}
+
+#[test]
+fn nothing_but_superblocks_is_repaired_to_an_empty_volume() {
+    for noise in [false, true] {
+        let ram = volume();
+        let mut state = 1u64;
+        for byte in ram.0.lock().unwrap()[4096..(16 << 20) - 4096].iter_mut() {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1);
+            *byte = if noise { (state >> 56) as u8 } else { 0 };
+        }
+        repair_all(&ram);
+        let volume = mount(&ram);
+        let mut root = volume.iget(volume.root()).unwrap();
+        assert_eq!(walk(&volume, &mut root), 0);
     }
 }
 
