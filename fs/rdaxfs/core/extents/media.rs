@@ -42,11 +42,16 @@ pub(crate) fn chain(
     mut visit: impl FnMut(u64, usize, &ExtentGroup) -> Result,
 ) -> Result {
     let mut block = head;
+    // A block that was met before, to notice when the chain leads back to it.
+    let mut met = 0;
     let mut walked = 0u64;
     let mut bytes = [0; ExtentGroup::SIZE];
     while block != 0 {
-        if !layout.is_data(block, 1) || walked > layout.blocks {
+        if !layout.is_data(block, 1) || block == met {
             return Err(Error::Corrupt("chain of extent blocks leads nowhere"));
+        }
+        if walked.is_power_of_two() {
+            met = block;
         }
         let mut next = 0;
         for index in 0..GROUPS_PER_BLOCK {
