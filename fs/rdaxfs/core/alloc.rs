@@ -9,6 +9,8 @@
 //! alone as long as there is another, and in it the place that a huge page wants.
 
 mod shard;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     env::{

@@ -4,6 +4,8 @@
 
 mod edit;
 mod media;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use edit::{
     cut,

@@ -2,6 +2,9 @@
 
 //! A hash table from 32-bit hashes to 32-bit values; several values can have one hash.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{
     env::Vec,
     Error,
