@@ -18,6 +18,8 @@ mod inode;
 mod journal;
 mod layout;
 mod superblock;
+#[cfg(test)]
+mod tests;
 
 pub use blob::{
     Blob,
