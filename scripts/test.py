@@ -36,6 +36,7 @@ SELFTESTS = TOP / "tools/testing/selftests/rdax"
 # What cargo tests on the host, by the names that T= selects.
 HOST_CRATES = {
     "host": TOP / "tools/testing/host",
+    "format": TOP / "fs/rdaxfs/format",
     "core": TOP / "fs/rdaxfs/core",
     "tools": TOP / "tools/progs",
 }
@@ -178,7 +179,7 @@ def run_host_tests(tally, name, environment, logs):
     log = logs / f"{name}.log"
     with open(log, "w") as out:
         status = subprocess.run(
-            ["cargo", "test", "--workspace", "--no-fail-fast"],
+            ["cargo", "test", "--workspace", "--no-fail-fast", "--", "--show-output"],
             cwd=HOST_CRATES[name],
             env=dict(environment, CARGO_TARGET_DIR=str(TOP / "build" / name)),
             stdin=subprocess.DEVNULL,
