@@ -106,8 +106,11 @@ impl DirIndex {
         }
         let room = self.room.get_mut(index).ok_or(Error::Invalid)?;
         let was = *room;
-        // Neighbours may be free too: that shows when the block is looked at.
-        *room = room.saturating_add(slots as u8).min(DIR_SLOTS as u8);
+        // Neighbours on both sides may be free too: that shows when the block is looked at.
+        *room = room
+            .saturating_mul(2)
+            .saturating_add(slots as u8)
+            .min(DIR_SLOTS as u8);
         if was == 0 && *room != 0 {
             self.open.push(block)?;
         }
@@ -143,6 +146,6 @@ impl DirIndex {
                 .get(*block as usize)
                 .is_some_and(|&room| usize::from(room) >= slots)
         };
-        self.open.iter().rev().copied().take(SEARCH).filter(fits)
+        self.open.iter().rev().copied().filter(fits).take(SEARCH)
     }
 }
