@@ -133,6 +133,15 @@ impl Mount {
     }
 }
 
+impl Drop for Mount {
+    fn drop(&mut self) {
+        // There is nobody to tell, and a volume that is not marked clean is recovered.
+        if let Err(error) = self.core.deactivate() {
+            self.fail(error);
+        }
+    }
+}
+
 /// The result of an operation of the core on `sb`, with what an error entails.
 pub(crate) fn checked<V>(sb: &SuperBlock<Rdaxfs>, result: rdaxfs_core::Result<V>) -> Result<V> {
     result.map_err(|error| {

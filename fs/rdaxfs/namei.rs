@@ -9,7 +9,10 @@
 
 use crate::{
     acl::Lists,
-    error::CoreResult,
+    error::{
+        errno,
+        CoreResult, //
+    },
     inode::{
         attach,
         iget, //
@@ -137,7 +140,9 @@ fn create(
 impl DirOperations for Rdaxfs {
     fn lookup(dir: &Inode<Self>, name: &[u8]) -> Result<Option<ARef<Inode<Self>>>> {
         let sb = dir.sb();
-        let found = sb.data().core().lookup(&mut dir.data().write(), name);
+        let core = sb.data().core();
+        core.check_alive().map_err(errno)?;
+        let found = core.lookup(&mut dir.data().write(), name);
         let Some(found) = checked(sb, found)? else {
             return Ok(None);
         };

@@ -205,11 +205,6 @@ impl FileSystem for Rdaxfs {
         Ok(())
     }
 
-    fn put_super(sb: &SuperBlock<Self>) {
-        // There is nobody to tell, and a volume that is not marked clean is recovered.
-        let _ = checked(sb, sb.data().core().deactivate());
-    }
-
     fn sync_fs(sb: &SuperBlock<Self>, wait: bool) -> Result {
         if !wait {
             return Ok(());

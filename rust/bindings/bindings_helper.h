@@ -9,6 +9,7 @@
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <linux/fileattr.h>
+#include <linux/filelock.h>
 #include <linux/fs_context.h>
 #include <linux/iomap.h>
 #include <linux/libnvdimm.h>

@@ -75,7 +75,8 @@ pub trait FileSystem: Send + Sync + Sized + 'static {
     /// Mount options.
     type Options: Send;
 
-    /// What it keeps with a volume, see [`SuperBlock::data`].
+    /// What it keeps with a volume, see [`SuperBlock::data`]. Dropped when no inode is left in
+    /// use, while the device is still open.
     type SuperData: Send + Sync;
 
     /// What it keeps with an inode, see [`Inode::data`]. Dropped after a grace period, where
@@ -105,9 +106,6 @@ pub trait FileSystem: Send + Sync + Sized + 'static {
         options: &Self::Options,
         request: context::Request,
     ) -> Result;
-
-    /// The last before the data is dropped; no inode is left. Not called if mounting failed.
-    fn put_super(sb: &SuperBlock<Self>);
 
     /// Makes all changes durable; if `wait` is false it may only begin.
     fn sync_fs(sb: &SuperBlock<Self>, wait: bool) -> Result;

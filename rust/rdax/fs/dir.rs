@@ -126,6 +126,7 @@ impl<T: Operations> DirVTable<T> {
         unlocked_ioctl: Some(ioctl::unlocked_ioctl_callback::<T>),
         compat_ioctl: bindings::compat_ptr_ioctl,
         fsync: Some(Self::fsync_callback),
+        setlease: Some(bindings::generic_setlease),
         ..pin_init::zeroed()
     };
 }

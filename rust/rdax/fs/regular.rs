@@ -286,6 +286,7 @@ impl<T: OnVolume + ioctl::Operations, O: Operations<T>> OperationsVTable<T, O> {
         get_unmapped_area: Some(bindings::thp_get_unmapped_area),
         fsync: Some(Self::fsync_callback),
         fallocate: Some(Self::fallocate_callback),
+        setlease: Some(bindings::generic_setlease),
         llseek: Some(Self::llseek_callback),
         splice_read: Some(bindings::copy_splice_read),
         splice_write: Some(bindings::iter_file_splice_write),

@@ -46,14 +46,6 @@ impl<T: FileSystem> OperationsVTable<T> {
     /// # Safety
     ///
     /// `sb` is a superblock of a `T` with data; so in all below.
-    unsafe extern "C" fn put_super_callback(sb: *mut bindings::super_block) {
-        // SAFETY: by this function's own requirement.
-        T::put_super(unsafe { SuperBlock::from_ptr(sb) });
-    }
-
-    /// # Safety
-    ///
-    /// As for [`Self::put_super_callback`].
     unsafe extern "C" fn sync_fs_callback(sb: *mut bindings::super_block, wait: c_int) -> c_int {
         // SAFETY: by this function's own requirement.
         let sb = unsafe { SuperBlock::from_ptr(sb) };
@@ -62,7 +54,7 @@ impl<T: FileSystem> OperationsVTable<T> {
 
     /// # Safety
     ///
-    /// As for [`Self::put_super_callback`].
+    /// As for [`Self::sync_fs_callback`].
     unsafe extern "C" fn freeze_fs_callback(sb: *mut bindings::super_block) -> c_int {
         // SAFETY: by this function's own requirement.
         let sb = unsafe { SuperBlock::from_ptr(sb) };
@@ -71,7 +63,7 @@ impl<T: FileSystem> OperationsVTable<T> {
 
     /// # Safety
     ///
-    /// As for [`Self::put_super_callback`].
+    /// As for [`Self::sync_fs_callback`].
     unsafe extern "C" fn unfreeze_fs_callback(sb: *mut bindings::super_block) -> c_int {
         // SAFETY: by this function's own requirement.
         let sb = unsafe { SuperBlock::from_ptr(sb) };
@@ -110,7 +102,7 @@ impl<T: FileSystem> OperationsVTable<T> {
 
     /// # Safety
     ///
-    /// As for [`Self::put_super_callback`].
+    /// As for [`Self::sync_fs_callback`].
     unsafe extern "C" fn shutdown_callback(sb: *mut bindings::super_block) {
         // SAFETY: by this function's own requirement.
         T::shutdown(unsafe { SuperBlock::from_ptr(sb) });
@@ -120,7 +112,6 @@ impl<T: FileSystem> OperationsVTable<T> {
         alloc_inode: Some(inode::alloc_inode_callback::<T>),
         free_inode: Some(inode::free_inode_callback::<T>),
         evict_inode: Some(Self::evict_inode_callback),
-        put_super: Some(Self::put_super_callback),
         sync_fs: Some(Self::sync_fs_callback),
         freeze_fs: Some(Self::freeze_fs_callback),
         unfreeze_fs: Some(Self::unfreeze_fs_callback),
