@@ -55,7 +55,10 @@ pub(crate) fn fallocate(file: &File<Rdaxfs>, what: Fallocate, pos: u64, len: u64
         Fallocate::Allocate { keep_size } | Fallocate::Unshare { keep_size } => {
             // Nothing is shared, so that unsharing is to make sure of blocks.
             change(&guard, |core, node, now| {
-                core.allocate(node, pos, len, keep_size, ZERO_AHEAD, now)
+                // Where pages of zeroes are mapped blocks must stay unwritten.
+                let zeroes = guard.data().zeroes_mapped();
+                let ahead = if zeroes { 0 } else { ZERO_AHEAD };
+                core.allocate(node, pos, len, keep_size, ahead, now)
             })
         }
         Fallocate::PunchHole => drained(&guard, pos, whole_end(end), |core, node, now| {

@@ -97,8 +97,8 @@ fn serve(fault: &VmFault<'_, Rdaxfs>) -> Result<Outcome, Fallback> {
     if fault.order() == PMD_ORDER {
         let lblk = fault.pgoff() & !(HUGE_BLOCKS - 1);
         match prepare_huge(inode, lblk, writes) {
-            Ok(true) => {}
-            Ok(false) => return Err(Fallback::Extent),
+            Ok(None) => {}
+            Ok(Some(why)) => return Err(why),
             Err(err) => return Ok(err.into()),
         }
     }
@@ -109,27 +109,36 @@ fn serve(fault: &VmFault<'_, Rdaxfs>) -> Result<Outcome, Fallback> {
     })
 }
 
-/// Whether a huge page can be mapped at block `lblk` of the file: all of it is a hole that is only
-/// read, or written blocks that lie together and aligned. To write, holes become that if possible.
+/// Why no huge page can be mapped at block `lblk` of the file, if so: all of it has to be a hole
+/// that is only read, or written blocks that lie together and aligned. To write, holes become that
+/// if possible.
 ///
 /// The errors of this are those of the fault; if they came from within the DAX core, it would make
 /// them fallbacks.
-fn prepare_huge(inode: &Inode<Rdaxfs>, lblk: u64, writes: bool) -> Result<bool> {
+fn prepare_huge(inode: &Inode<Rdaxfs>, lblk: u64, writes: bool) -> Result<Option<Fallback>> {
+    let data = inode.data();
     let core = inode.sb().data().core();
-    let node = inode.data().read();
+    let node = data.read();
     let found = core.map(&node, lblk, HUGE_BLOCKS).map_err(errno)?;
     drop(node);
     if found.len < HUGE_BLOCKS || !is_aligned(inode, &found) {
-        return Ok(false);
+        return Ok(Some(Fallback::Extent));
     }
     if !writes || matches!(found.span, Span::Written(_)) {
-        return Ok(true);
+        return Ok(None);
     }
-    let mut node = inode.data().write();
+    let mut node = data.write();
+    if data.zeroes_mapped() && inode.has_small_pages(lblk) {
+        return Ok(Some(Fallback::SmallEntry));
+    }
     let filled = checked(inode.sb(), core.fill(&mut node, lblk, HUGE_BLOCKS, true))?;
     sync_blocks(inode, &node);
     let written = matches!(filled.span, Span::Written(_));
-    Ok(written && filled.len >= HUGE_BLOCKS && is_aligned(inode, &filled))
+    if written && filled.len >= HUGE_BLOCKS && is_aligned(inode, &filled) {
+        Ok(None)
+    } else {
+        Ok(Some(Fallback::Extent))
+    }
 }
 
 /// Whether the blocks, if there are any, begin where a huge page of the CPU does.

@@ -7,9 +7,21 @@
 //! zeroes or the new data. What a write stores past the end of the file becomes part of it only
 //! afterwards, at once with the new size: until then nobody can look at it.
 //!
-//! Blocks may be provided for more pages than the one that is asked for. In place of the others,
-//! pages of zeroes may be mapped; a write fault replaces them page by page, and `write()` unmaps
-//! them if there may be any.
+//! # Pages of zeroes
+//!
+//! They are mapped in place of holes and unwritten blocks that are read, and only there. So who
+//! provides written blocks has to see to them:
+//!
+//! - A write fault replaces the page, or the huge page, that it is for. It provides blocks for
+//!   others only where none can be mapped: if the file never had any, or, for a huge page, if
+//!   there are no small ones in it.
+//! - `write()` unmaps the range when the blocks are there. It does not set `Extent::new`, by which
+//!   the DAX core would do that: a fault may have mapped the new blocks in between, and those it
+//!   must not forget.
+//! - `fallocate()` leaves blocks unwritten, or takes all pages away first.
+//!
+//! `InodeData::zeroes_mapped` says whether there can be any. It is set and read with the node
+//! locked: a fault that was told of a hole before the blocks came has set it.
 
 use crate::{
     error::errno,
@@ -22,7 +34,6 @@ use crate::{
 };
 use kernel::prelude::*;
 use rdax::{
-    dax::layout::NoFaults,
     fs::Inode,
     iomap::{
         Extent,
@@ -155,32 +166,26 @@ fn begin_write(inode: &Inode<Rdaxfs>, request: &Request) -> Result<Extent> {
         };
         let found = core.map(&node, lblk, len).map_err(errno)?;
         // `write()` of data that is there already, the most common one, takes no more than this.
-        let ready = is_written(&found) && !data.zeroes_mapped();
-        if ready && end_of(&found, request) <= node.size() {
+        if is_written(&found) && end_of(&found, request) <= node.size() {
             return Ok(extent(&found, false));
         }
     }
     if request.is_nowait() {
         return Err(EAGAIN);
     }
-    // Who reads a hole through a mapping has zeroes there, or is about to: they go when the hole
-    // is filled, and faults find the blocks afterwards. `IOMAP_F_NEW` would have the DAX core do
-    // this, but it forgets pages that a racing fault has mapped meanwhile without unmapping them.
-    let faults = NoFaults::new(inode);
     let mut node = data.write();
     let found = core.begin_write(&mut node, request.pos, request.len);
     let found = checked(inode.sb(), found)?;
     if found.fresh {
         sync_blocks(inode, &node);
     }
-    let zeroes_mapped = data.zeroes_mapped();
+    let zeroes = found.fresh && data.zeroes_mapped();
     drop(node);
-    let found = extent(&found, false);
-    if zeroes_mapped {
-        inode.unmap_mapping_range(found.offset, found.len, false);
+    let extent = extent(&found, false);
+    if zeroes {
+        inode.remap_range(extent.offset, extent.len);
     }
-    drop(faults);
-    Ok(found)
+    Ok(extent)
 }
 
 /// The last byte of a request that lies in `mapping`, plus one.
@@ -201,14 +206,14 @@ fn begin_fault(inode: &Inode<Rdaxfs>, request: &Request) -> Result<Extent> {
         // The DAX core falls back to small pages.
         return Err(EAGAIN);
     }
+    let data = inode.data();
+    let mut node = data.write();
     // Not beyond the end of the file: what is there must stay unwritten.
     let rest = inode.size().div_ceil(BLOCK_SIZE).saturating_sub(lblk);
     let ahead = match found.span {
-        Span::Unwritten(_) => FAULT_AHEAD.min(rest).max(1),
+        Span::Unwritten(_) if !data.zeroes_mapped() => FAULT_AHEAD.min(rest).max(1),
         _ => 1,
     };
-    let data = inode.data();
-    let mut node = data.write();
     let core = inode.sb().data().core();
     let filled = checked(inode.sb(), core.fill(&mut node, lblk, ahead, false))?;
     sync_blocks(inode, &node);

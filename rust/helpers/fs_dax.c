@@ -89,3 +89,14 @@ int rdax_helper_dax_wait_page(struct inode *inode, struct page *page)
 	filemap_invalidate_lock(inode->i_mapping);
 	return ret < 0 ? ret : 0;
 }
+
+/* Whether there are entries for small pages; one for a huge page fills all. */
+bool rdax_helper_dax_has_small_entries(struct inode *inode, pgoff_t first,
+				       pgoff_t last)
+{
+	struct xarray *entries = &inode->i_mapping->i_pages;
+	unsigned long index = first;
+
+	return xa_find(entries, &index, last, XA_PRESENT) &&
+	       xa_get_order(entries, index) < PMD_ORDER;
+}

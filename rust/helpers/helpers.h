@@ -92,6 +92,8 @@ void rdax_helper_vma_set_hugepage(struct vm_area_desc *desc);
 bool rdax_helper_iocb_is_dsync(const struct kiocb *iocb);
 int rdax_helper_dax_file_open(struct inode *inode, struct file *file);
 int rdax_helper_dax_wait_page(struct inode *inode, struct page *page);
+bool rdax_helper_dax_has_small_entries(struct inode *inode, unsigned long first,
+				       unsigned long last);
 
 /* mm.c */
 void *rdax_helper_pfn_to_virt(u64 pfn);

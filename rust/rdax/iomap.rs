@@ -118,7 +118,8 @@ pub struct Extent {
     pub len: u64,
     /// What it is.
     pub kind: Kind,
-    /// Pages of zeroes may be mapped in its place, and have to go: it was a hole.
+    /// It was a hole, so that a fault counts as a major one. A `write()` makes the DAX core forget
+    /// the clean pages of the range then, before it unmaps them: they must be pages of zeroes.
     pub new: bool,
 }
 

@@ -61,11 +61,11 @@ impl<T: FileSystem> Drop for InvalidateShared<'_, T> {
 ///
 /// This task holds the lock.
 #[must_use = "dropping the guard gives the lock back"]
-pub struct NoFaults<'a, T: FileSystem>(&'a Inode<T>, NotThreadSafe);
+struct NoFaults<'a, T: FileSystem>(&'a Inode<T>, NotThreadSafe);
 
 impl<'a, T: FileSystem> NoFaults<'a, T> {
     /// Takes it, and waits for the faults in progress. Sleeps.
-    pub fn new(inode: &'a Inode<T>) -> Self {
+    fn new(inode: &'a Inode<T>) -> Self {
         // SAFETY: an initialised rwsem.
         unsafe { bindings::down_write(invalidate_lock(inode)) };
         Self(inode, NotThreadSafe)
@@ -162,18 +162,39 @@ impl<T: FileSystem> Inode<T> {
         unsafe { bindings::dax_break_layout_final(self.as_ptr()) };
     }
 
-    /// Unmaps the whole pages within `len` bytes from byte `start`; 0 means to the end. Private
-    /// copies go too if `even_cow`.
-    pub fn unmap_mapping_range(&self, start: u64, len: u64, even_cow: bool) {
-        let clip = |value: u64| i64::try_from(value).unwrap_or(i64::MAX - PAGE_SIZE as i64);
+    /// Unmaps the pages that `len` bytes from byte `pos` touch, once all faults in progress have
+    /// ended. What is mapped afterwards follows from what the filesystem answers now.
+    ///
+    /// Context: sleeps; takes `invalidate_lock`, so not for use within faults.
+    pub fn remap_range(&self, pos: u64, len: u64) {
+        let first = pos / PAGE_SIZE;
+        let pages = pos
+            .saturating_add(len)
+            .div_ceil(PAGE_SIZE)
+            .saturating_sub(first);
+        let faults = NoFaults::new(self);
         // SAFETY: by the type invariant.
         unsafe {
-            bindings::unmap_mapping_range(
-                (*self.as_ptr()).i_mapping,
-                clip(start),
-                clip(len),
-                even_cow.into(),
+            let mapping = (*self.as_ptr()).i_mapping;
+            bindings::unmap_mapping_pages(mapping, first as usize, pages as usize, false);
+        }
+        drop(faults);
+    }
+
+    /// Whether small pages are, or may be about to be, mapped anywhere in the huge page of the
+    /// file that begins at page `first`.
+    ///
+    /// A fault enters its page before it asks the filesystem: who holds the lock of the latter's
+    /// extents sees all that were told something else before.
+    pub fn has_small_pages(&self, first: u64) -> bool {
+        let last = first.saturating_add(HUGE_SIZE / PAGE_SIZE - 1);
+        // SAFETY: by the type invariant.
+        unsafe {
+            bindings::rdax_helper_dax_has_small_entries(
+                self.as_ptr(),
+                first as usize,
+                last as usize,
             )
-        };
+        }
     }
 }
