@@ -103,7 +103,7 @@ fn serve(fault: &VmFault<'_, Rdaxfs>) -> Result<Outcome, Fallback> {
         }
     }
     Ok(if writes {
-        fault.map::<iomap::Write>(&lock)
+        fault.map::<iomap::WriteFault>(&lock)
     } else {
         fault.map::<iomap::Read>(&lock)
     })

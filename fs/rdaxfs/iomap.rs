@@ -120,24 +120,30 @@ impl Operations<Rdaxfs> for Seek {
     }
 }
 
-/// To write, by `write()` or a fault.
+/// To map pages that are written to.
+pub(crate) struct WriteFault;
+
+#[vtable]
+impl Operations<Rdaxfs> for WriteFault {
+    fn begin(inode: &Inode<Rdaxfs>, request: &Request) -> Result<Extent> {
+        begin_fault(inode, request)
+    }
+}
+
+/// To write.
 pub(crate) struct Write;
 
 #[vtable]
 impl Operations<Rdaxfs> for Write {
     fn begin(inode: &Inode<Rdaxfs>, request: &Request) -> Result<Extent> {
-        if request.is_fault() {
-            begin_fault(inode, request)
-        } else {
-            begin_write(inode, request)
-        }
+        begin_write(inode, request)
     }
 
     fn end(inode: &Inode<Rdaxfs>, request: &Request, written: u64) -> Result {
         let end = request.pos.saturating_add(written);
         // Nothing is pending where the file was already.
         let inside = request.pos < inode.size() && end <= inode.size();
-        if request.is_fault() || inside {
+        if inside {
             return Ok(());
         }
         let data = inode.data();

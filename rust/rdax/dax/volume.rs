@@ -226,6 +226,15 @@ impl Volume {
         }
     }
 
+    /// Where byte `at` is, if the whole volume is mapped and `len` bytes from there are in it.
+    #[inline]
+    fn linear_addr(&self, at: u64, len: u64) -> Option<NonNull<u8>> {
+        let base = self.linear?;
+        let end = at.checked_add(len)?;
+        // SAFETY: by the type invariant the volume is mapped from `base` on, to beyond `at`.
+        (end <= self.size).then(|| unsafe { base.add(at as usize) })
+    }
+
     pub(crate) fn start(&self) -> u64 {
         self.start
     }
@@ -356,9 +365,8 @@ impl Access<'_> {
         if end > self.volume.size {
             return Err(ERANGE);
         }
-        if let (Some(base), false) = (self.volume.linear, read) {
-            // SAFETY: by the volume's invariant it is mapped from `base` on, to beyond `at`.
-            return Ok((unsafe { base.add(at as usize) }, len as usize));
+        if let (Some(addr), false) = (self.volume.linear_addr(at, len), read) {
+            return Ok((addr, len as usize));
         }
         let window = match self.window.get() {
             Some(window) if at >= window.at && at - window.at < window.len => window,
@@ -441,16 +449,25 @@ impl Access<'_> {
 
     /// Copies `data` to byte `at`, around the CPU cache. Eight aligned bytes are one store.
     pub fn store(&self, at: u64, data: &[u8]) -> Result<Stored<InFlight>> {
-        self.pieces(at, data.len() as u64, false, |addr, done, len| {
-            let data = data.get(done..done.saturating_add(len)).ok_or(ERANGE)?;
-            // SAFETY: `pieces` found `len` bytes mapped at `addr`.
+        let copy = |addr: NonNull<u8>, data: &[u8]| {
+            // SAFETY: only called with an address where as many bytes are mapped.
             unsafe {
                 bindings::rdax_helper_memcpy_flushcache(
                     addr.as_ptr().cast(),
                     data.as_ptr().cast(),
-                    len,
+                    data.len(),
                 )
             };
+        };
+        if let Some(addr) = self.volume.linear_addr(at, data.len() as u64) {
+            copy(addr, data);
+            return Ok(Stored::in_flight());
+        }
+        self.pieces(at, data.len() as u64, false, |addr, done, len| {
+            copy(
+                addr,
+                data.get(done..done.saturating_add(len)).ok_or(ERANGE)?,
+            );
             Ok(())
         })?;
         Ok(Stored::in_flight())
