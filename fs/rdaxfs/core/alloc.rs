@@ -195,9 +195,8 @@ impl Allocator {
         if len == 0 {
             return Err(Error::NoSpace);
         }
-        if self.free.add(len.wrapping_neg()) < len.saturating_add(kept) {
+        if !self.free.take(len, kept) {
             // Others were faster.
-            self.free.add(len);
             return Err(Error::NoSpace);
         }
         Ok(len)

@@ -91,6 +91,9 @@ impl Stored<InFlight> {
         Ok(Self::new(at, len))
     }
 
+    /// Leaves it to the next transaction of the same task, which fences before it happens.
+    pub(crate) fn leave_to_commit(self) {}
+
     /// Nothing, to which stores are added.
     pub(crate) fn none() -> Self {
         Self::new(0, 0)

@@ -183,6 +183,14 @@ impl Atomic {
         self.0.fetch_add(value, Ordering::Relaxed)
     }
 
+    /// Subtracts `value` from it if at least `rest` is left; returns whether it did.
+    pub(crate) fn take(&self, value: u64, rest: u64) -> bool {
+        let left = |old: u64| old.checked_sub(value).filter(|&left| left >= rest);
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, left)
+            .is_ok()
+    }
+
     /// Subtracts from it.
     pub(crate) fn sub(&self, value: u64) {
         self.0.fetch_sub(value, Ordering::Relaxed);

@@ -165,6 +165,18 @@ impl Atomic {
         self.0.fetch_add(value, Relaxed)
     }
 
+    /// Subtracts `value` from it if at least `rest` is left; returns whether it did.
+    pub(crate) fn take(&self, value: u64, rest: u64) -> bool {
+        let mut old = self.get();
+        while let Some(left) = old.checked_sub(value).filter(|&left| left >= rest) {
+            match self.0.cmpxchg(old, left, Relaxed) {
+                Ok(_) => return true,
+                Err(now) => old = now,
+            }
+        }
+        false
+    }
+
     /// Subtracts from it.
     pub(crate) fn sub(&self, value: u64) {
         self.0.fetch_sub(value, Relaxed);

@@ -297,8 +297,7 @@ impl<M: Medium> Volume<M> {
             let from = at.saturating_add(size.saturating_sub(tail));
             stored = stored.and(Stored::zero(self.medium(), from, tail)?);
         }
-        // The transaction that publishes the blocks comes after a fence.
-        drop(stored);
+        stored.leave_to_commit();
         Ok(())
     }
 
@@ -383,7 +382,7 @@ impl<M: Medium> Volume<M> {
             let at = block
                 .saturating_mul(BLOCK_SIZE)
                 .saturating_add(pos % BLOCK_SIZE);
-            drop(Stored::zero(self.medium(), at, len)?);
+            Stored::zero(self.medium(), at, len)?.leave_to_commit();
         }
         Ok(())
     }
