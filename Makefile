@@ -95,7 +95,7 @@ test:
 .PHONY: bench
 bench:
 	@settings=$$(scripts/build-modules.sh $(run-flavour)) && eval "$$settings" && \
-		tools/bench/bench.py --kdir "$$KDIR" --build "$$RDAX_BUILD"
+		scripts/build-tools.sh >/dev/null && tools/bench/bench.py --kdir "$$KDIR" --build "$$RDAX_BUILD"
 
 .PHONY: check lint fmt doc clean
 check:

@@ -53,7 +53,7 @@ make_fs() {
 		mkfs.ext4 -q -F -b 4096 -U $uuid -E "stride=512,stripe_width=512,hash_seed=$uuid,lazy_itable_init=0,lazy_journal_init=0" "$DEVICE"
 		;;
 	xfs) mkfs.xfs -q -f -m "reflink=0,uuid=$uuid" -d su=2m,sw=1 -l su=4k "$DEVICE" ;;
-	rdaxfs) mkfs.rdaxfs "$DEVICE" ;;
+	rdaxfs) mkfs.rdaxfs -q -f "$DEVICE" ;;
 	*) false ;;
 	esac
 }
