@@ -74,6 +74,30 @@ int rdax_helper_dax_file_open(struct inode *inode, struct file *file)
 }
 
 /*
+ * The entry of a huge page goes as a whole. Who maps it by small pages may map
+ * some outside the range, and those do not make it busy.
+ */
+static void unmap_huge_entry(struct address_space *mapping, pgoff_t index)
+{
+	unsigned int order = xa_get_order(&mapping->i_pages, index);
+
+	if (order)
+		unmap_mapping_pages(mapping, round_down(index, 1UL << order),
+				    1UL << order, false);
+}
+
+/* Unmap a range, with huge pages that reach beyond it; a page still in use. */
+struct page *rdax_helper_dax_busy_page(struct inode *inode, loff_t first,
+				       loff_t last)
+{
+	struct address_space *mapping = inode->i_mapping;
+
+	unmap_huge_entry(mapping, first >> PAGE_SHIFT);
+	unmap_huge_entry(mapping, last >> PAGE_SHIFT);
+	return dax_layout_busy_page_range(mapping, first, last);
+}
+
+/*
  * Wait until a page's last reference goes, or a while: references from page
  * tables count too, and who touches the page meanwhile gets it mapped again, so
  * the caller has to look again. The invalidate lock is released meanwhile.

@@ -91,6 +91,8 @@ bool rdax_helper_vma_is_sync(const struct vm_area_desc *desc);
 void rdax_helper_vma_set_hugepage(struct vm_area_desc *desc);
 bool rdax_helper_iocb_is_dsync(const struct kiocb *iocb);
 int rdax_helper_dax_file_open(struct inode *inode, struct file *file);
+struct page *rdax_helper_dax_busy_page(struct inode *inode, loff_t first,
+				       loff_t last);
 int rdax_helper_dax_wait_page(struct inode *inode, struct page *page);
 bool rdax_helper_dax_has_small_entries(struct inode *inode, unsigned long first,
 				       unsigned long last);

@@ -110,8 +110,8 @@ impl<'a, T: FileSystem> Invalidate<'a, T> {
         // SAFETY: by the type invariant of `Inode`.
         let mapping = unsafe { (*inode).i_mapping };
         loop {
-            // SAFETY: a valid mapping; faults are kept out by the lock.
-            let page = unsafe { bindings::dax_layout_busy_page_range(mapping, first, last) };
+            // SAFETY: a valid inode; faults are kept out by the lock.
+            let page = unsafe { bindings::rdax_helper_dax_busy_page(inode, first, last) };
             if page.is_null() {
                 break;
             }
