@@ -36,7 +36,7 @@ help:
 	@echo '  make check            what is missing on this machine, and what to do'
 	@echo '  make clean            remove build/'
 	@echo 'Running'
-	@echo '  make run              boot a VM and show XFS and ext4 with DAX on rdax_pmem'
+	@echo '  make run              boot a VM; show rdaxfs, XFS and ext4 on rdax_pmem'
 	@echo '  make shell            a root shell in such a VM'
 	@echo '  make vm CMD="..."     one command in it; fails if the command fails'
 	@echo 'Testing'

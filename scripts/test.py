@@ -14,6 +14,7 @@ T=name,glob* selects tests by name; T=list shows the names. Logs are in
 BUILD/test-logs/. The last line is "N passed, N failed[, N skipped]".
 """
 
+import concurrent.futures
 import configparser
 import fcntl
 import fnmatch
@@ -174,12 +175,13 @@ def cargo_results(text, status):
     return results
 
 
-def run_host_tests(tally, name, environment, logs):
+def run_host_tests(name, environment, logs):
+    """The arguments for Tally.add()."""
     started = time.monotonic()
     log = logs / f"{name}.log"
     with open(log, "w") as out:
         status = subprocess.run(
-            ["cargo", "test", "--workspace", "--no-fail-fast", "--", "--show-output"],
+            ["nice", "cargo", "test", "--workspace", "--no-fail-fast", "--", "--show-output"],
             cwd=HOST_CRATES[name],
             env=dict(environment, CARGO_TARGET_DIR=str(TOP / "build" / name)),
             stdin=subprocess.DEVNULL,
@@ -187,7 +189,7 @@ def run_host_tests(tally, name, environment, logs):
             stderr=subprocess.STDOUT,
         ).returncode
     results = cargo_results(log.read_text(errors="replace"), status)
-    tally.add(name, results, time.monotonic() - started, log)
+    return name, results, time.monotonic() - started, log
 
 
 class Runner:
@@ -450,9 +452,12 @@ def main():
     logs = build / "test-logs"
     shutil.rmtree(logs, ignore_errors=True)
     logs.mkdir(parents=True)
-    for name in filter(selected, HOST_CRATES):
-        step(f"Testing on the host (cargo test): {name}")
-        run_host_tests(tally, name, environment, logs)
+    # An emulated VM has one thread: these run beside it.
+    pool = concurrent.futures.ThreadPoolExecutor(max_workers=1)
+    names = list(filter(selected, HOST_CRATES))
+    if names:
+        step(f"Testing on the host (cargo test): {', '.join(names)}")
+    on_host = [pool.submit(run_host_tests, name, environment, logs) for name in names]
     if tests:
         runner = Runner(tally, flavour, Path(settings["KDIR"]), build)
         command = ["make", "-s", "-C", SELFTESTS, f"OUTPUT={runner.selftests}"]
@@ -468,6 +473,8 @@ def main():
                     runner.run_on_host(test, environment)
             else:
                 runner.run_group(boot, members)
+    for done in on_host:
+        tally.add(*done.result())
     if not tally.passed and not tally.failed:
         tally.add("selection", [ktap.Result("T", "not ok", "no such test; T=list shows them")], 0)
     if tally.failures:
