@@ -262,7 +262,10 @@ idle()
 mount_loop()
 {
 	while [ ! -e "$TMP/stop" ]; do
-		mount -t "$1" -o dax=always "$DEV" "$MNT" && umount "$MNT"
+		# Fails while the device is away.
+		if mount -t "$1" -o dax=always "$DEV" "$MNT"; then
+			umount "$MNT"
+		fi
 	done >"$TMP/mounts" 2>&1
 }
 
