@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Damaged images are refused or work, and never harm: see fs_corrupt.c.
-#   RDAX_ROUNDS  images (default 1000)
+#   RDAX_ROUNDS  images (default 200)
 #   RDAX_SEED    repeats a run
 . "$(dirname "$0")/fs.sh"
 
@@ -9,7 +9,7 @@ use_fs "${1:-rdaxfs}"
 
 # A part of the device: less to compare.
 case $FS in
-rdaxfs) SMALL_MIB=64 ROUNDS=${RDAX_ROUNDS:-1000} ;;
+rdaxfs) SMALL_MIB=64 ROUNDS=${RDAX_ROUNDS:-200} ;;
 *) SMALL_MIB=320 ROUNDS=${RDAX_ROUNDS:-60} ;;
 esac
 dmsetup create rdax-small <<-END || plan_fail "no dm-linear"
