@@ -106,6 +106,10 @@ impl Mount {
 
     fn corrupt(&self, what: &str) {
         let action = self.options().on_error;
+        if action == OnError::RemountReadOnly && self.is_stopped() {
+            // Has been said; one damaged directory can be looked at very often.
+            return;
+        }
         pr_err!(
             "{}: corrupt: {} ({})\n",
             *self.device,
