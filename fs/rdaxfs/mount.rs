@@ -52,6 +52,7 @@ pub(crate) struct Mount {
 }
 
 impl Mount {
+    #[inline(never)]
     pub(crate) fn new(
         core: Volume<Pmem>,
         device: CString,

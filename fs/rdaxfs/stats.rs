@@ -40,7 +40,6 @@ const REASONS: [(Fallback, &str); 6] = [
 ];
 
 /// The counters of a mount.
-#[derive(Default)]
 pub(crate) struct Stats {
     /// Faults that mapped a huge page.
     pub(crate) huge: Counter,
@@ -52,6 +51,20 @@ pub(crate) struct Stats {
 }
 
 impl Stats {
+    /// Makes them in place: on a stack of 16 KiB there is no room for all at once.
+    #[inline(never)]
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        Arc::init(
+            init!(Self {
+                huge: Counter::default(),
+                small: Counter::default(),
+                errors: Counter::default(),
+                fallbacks <- pin_init::init_array_from_fn(|_| Counter::default()),
+            }? Error),
+            GFP_KERNEL,
+        )
+    }
+
     /// Counts a fault that small pages have to serve.
     pub(crate) fn fall_back(&self, why: Fallback) {
         let mut counters = REASONS.iter().zip(&self.fallbacks);

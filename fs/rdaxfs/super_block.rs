@@ -97,6 +97,7 @@ fn is_rdaxfs(medium: &Pmem) -> bool {
     medium.load(0, &mut bytes).is_err() || format_types::SuperBlock::has_magic(&bytes)
 }
 
+#[inline(never)]
 fn mount(sb: &SuperBlock<Rdaxfs, New>, request: Request) -> Result<Volume<Pmem>> {
     let device = sb.id();
     let medium = Pmem::new(dax::Volume::new(sb, Arc::new(Watcher, GFP_KERNEL)?)?);
@@ -174,7 +175,7 @@ impl FileSystem for Rdaxfs {
         if on_medium.state() == State::Errors {
             pr_warn!("{}: has errors, fsck.rdaxfs is needed\n", sb.id());
         }
-        let counters = Arc::new(Stats::default(), GFP_KERNEL)?;
+        let counters = Stats::new()?;
         // Counters that cannot be shown do not matter.
         let directory = stats::create(sb.type_data(), sb.id(), counters.clone()).ok();
         let mount = Mount::new(core, sb.id().to_cstring()?, options, counters, directory);

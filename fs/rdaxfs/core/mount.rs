@@ -42,6 +42,7 @@ use rdaxfs_format::{
 impl<M: Medium> Volume<M> {
     /// Mounts the volume on `medium`: recovers what the last mount left, if that was cut off, and
     /// builds what is only kept in memory. A volume that is corrupt can only be mounted read-only.
+    #[inline(never)]
     pub fn mount(medium: M, options: &MountOptions) -> Result<Self> {
         let sb = load_super(&medium)?;
         let layout = sb.layout();
@@ -101,6 +102,8 @@ struct Scan<'a, M: Medium> {
 }
 
 impl<M: Medium> Scan<'_, M> {
+    // Deep calls begin here: no frame of mounting may be merged with theirs.
+    #[inline(never)]
     fn run(&mut self) -> Result {
         let mut bytes = [0; IMAP_GROUP_SIZE];
         for index in 0..self.layout.imap_groups() {

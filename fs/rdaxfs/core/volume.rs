@@ -119,6 +119,7 @@ pub(crate) struct Parts<M: Medium> {
 }
 
 impl<M: Medium> Volume<M> {
+    #[inline(never)]
     pub(crate) fn from_parts(parts: Parts<M>) -> Result<Self> {
         let layout = parts.sb.layout();
         Ok(Self {
@@ -211,6 +212,7 @@ impl<M: Medium> Volume<M> {
     }
 
     /// Says on the medium that the volume is in use and lets it be changed.
+    #[inline(never)]
     pub fn activate(&self, now: DiskTime) -> Result {
         self.check_alive()?;
         self.update_super(|sb| {
@@ -298,6 +300,7 @@ pub(crate) fn store_super(medium: &impl Medium, layout: &Layout, sb: &mut SuperB
 }
 
 /// Reads the superblock: the newer one of the two copies that check out.
+#[inline(never)]
 pub fn load_super(medium: &impl Medium) -> Result<SuperBlock> {
     let mut bytes = [0; rdaxfs_format::SUPER_SIZE];
     let load = |at: u64, bytes: &mut [u8]| -> Result<SuperBlock> {
