@@ -28,7 +28,8 @@ use crate::{
     mount::checked,
     node::{
         mtime,
-        sync_blocks, //
+        sync_blocks,
+        InodeData, //
     },
     Rdaxfs, //
 };
@@ -40,7 +41,8 @@ use rdax::{
         Kind,
         Operations,
         Request, //
-    }, //
+    },
+    sync::rwsem, //
 };
 use rdaxfs_core::{
     format_types::{
@@ -49,6 +51,7 @@ use rdaxfs_core::{
         HUGE_BLOCKS, //
     },
     Mapping,
+    Node,
     Span, //
 };
 
@@ -80,13 +83,18 @@ fn is_written(mapping: &Mapping) -> bool {
     matches!(mapping.span, Span::Written(_))
 }
 
+/// Locks the node shared; waits for it unless the request must not.
+fn read_node<'a>(data: &'a InodeData, request: &Request) -> Result<rwsem::ReadGuard<'a, Node>> {
+    if request.is_nowait() {
+        data.try_read()
+    } else {
+        Ok(data.read())
+    }
+}
+
 fn find(inode: &Inode<Rdaxfs>, request: &Request) -> Result<Mapping> {
     let data = inode.data();
-    let node = if request.is_nowait() {
-        data.try_read()?
-    } else {
-        data.read()
-    };
+    let node = read_node(data, request)?;
     let (lblk, len) = blocks(request);
     let core = inode.sb().data().core();
     let found = core.map(&node, lblk, len).map_err(errno)?;
@@ -165,11 +173,7 @@ fn begin_write(inode: &Inode<Rdaxfs>, request: &Request) -> Result<Extent> {
     let core = inode.sb().data().core();
     let (lblk, len) = blocks(request);
     {
-        let node = if request.is_nowait() {
-            data.try_read()?
-        } else {
-            data.read()
-        };
+        let node = read_node(data, request)?;
         let found = core.map(&node, lblk, len).map_err(errno)?;
         // `write()` of data that is there already, the most common one, takes no more than this.
         if is_written(&found) && end_of(&found, request) <= node.size() {

@@ -22,10 +22,15 @@ use crate::{
         Slot, //
     },
     journal::Tx,
-    medium::Medium,
+    medium::{
+        InFlight,
+        Medium,
+        Stored, //
+    },
     node::Node,
     Error,
-    Result, //
+    Result,
+    Volume, //
 };
 use rdaxfs_format::{
     DiskInode,
@@ -159,6 +164,39 @@ impl<'a> Change<'a> {
         if done.is_err() {
             node.stale = true;
         }
+    }
+}
+
+impl<M: Medium> Volume<M> {
+    /// Does what `plan` says to the extents of `node`, once `before` is durable, with `disk` as its
+    /// inode.
+    pub(crate) fn commit_plan(
+        &self,
+        node: &mut Node,
+        plan: Plan,
+        disk: DiskInode,
+        before: Stored<InFlight>,
+    ) -> Result {
+        let mut tx = self.begin()?;
+        tx.after(before);
+        let change = Change::new(self.medium(), self.alloc(), node, plan, &mut tx)?;
+        self.commit_change(tx, change, node, disk)
+    }
+
+    /// Commits `tx` with `change` and with `disk` as the inode of `node`.
+    pub(crate) fn commit_change(
+        &self,
+        mut tx: Tx<'_, M>,
+        change: Change<'_>,
+        node: &mut Node,
+        mut disk: DiskInode,
+    ) -> Result {
+        change.store(&mut tx, self.medium(), node, &mut disk)?;
+        tx.inode(&mut disk)?;
+        tx.commit()?;
+        node.disk = disk;
+        change.finish(node);
+        Ok(())
     }
 }
 

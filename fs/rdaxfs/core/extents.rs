@@ -9,6 +9,7 @@ mod tests;
 
 pub(crate) use edit::{
     cut,
+    push_joined,
     Plan, //
 };
 pub(crate) use media::{

@@ -64,16 +64,21 @@ impl Plan {
 
     /// Adds an extent after those that there are, joined with the last one if it continues it.
     fn add(&mut self, extent: Option<Extent>) -> Result {
-        let Some(extent) = extent else {
-            return Ok(());
-        };
-        match self.added.last_mut().filter(|last| joins(last, &extent)) {
-            Some(last) => {
-                last.len = last.len.saturating_add(extent.len);
-                Ok(())
-            }
-            None => self.added.push(extent),
+        match extent {
+            Some(extent) => push_joined(&mut self.added, extent),
+            None => Ok(()),
         }
+    }
+}
+
+/// Appends `extent`, joined with the last one if it continues it.
+pub(crate) fn push_joined(list: &mut Vec<Extent>, extent: Extent) -> Result {
+    match list.last_mut().filter(|last| joins(last, &extent)) {
+        Some(last) => {
+            last.len = last.len.saturating_add(extent.len);
+            Ok(())
+        }
+        None => list.push(extent),
     }
 }
 

@@ -9,7 +9,6 @@ use crate::{
         Run,
         Taken, //
     },
-    change::Change,
     extents::Plan,
     medium::{
         InFlight,
@@ -103,10 +102,7 @@ impl<M: Medium> Volume<M> {
         let found = self.map(node, lblk, len.min(FILL_MAX))?;
         let (run, taken) = match found.span {
             Span::Written(_) => return Ok(found),
-            Span::Unwritten(block) if huge && found.len < HUGE_BLOCKS => {
-                let _ = block;
-                return Ok(found);
-            }
+            Span::Unwritten(_) if huge && found.len < HUGE_BLOCKS => return Ok(found),
             Span::Unwritten(block) => (
                 Run {
                     block,
@@ -116,7 +112,7 @@ impl<M: Medium> Volume<M> {
             ),
             Span::Hole => {
                 let taken = match huge {
-                    true => self.alloc_huge(node, lblk, found.len)?,
+                    true => self.alloc_huge(node, lblk, found.len.min(HUGE_BLOCKS))?,
                     false => Some(self.alloc_data(node, lblk, found.len)?),
                 };
                 match taken {
@@ -145,13 +141,14 @@ impl<M: Medium> Volume<M> {
         })
     }
 
+    /// Takes whole aligned chunks, `len` blocks at most, if there are any and `lblk` is aligned.
     fn alloc_huge(&self, node: &Node, lblk: u64, len: u64) -> Result<Option<Taken<'_>>> {
         if lblk % HUGE_BLOCKS != 0 || len < HUGE_BLOCKS {
             return Ok(None);
         }
         match self
             .alloc()
-            .borrow(Purpose::Huge, HUGE_BLOCKS, None, self.home(node.ino()))
+            .borrow(Purpose::Huge, len, None, self.home(node.ino()))
         {
             Err(Error::NoSpace) => Ok(None),
             taken => taken.map(Some),
@@ -162,11 +159,8 @@ impl<M: Medium> Volume<M> {
     pub(super) fn alloc_data(&self, node: &Node, lblk: u64, len: u64) -> Result<Taken<'_>> {
         let home = self.home(node.ino());
         let offset = lblk % HUGE_BLOCKS;
-        if offset == 0 && len >= HUGE_BLOCKS {
-            match self.alloc().borrow(Purpose::Huge, len, None, home) {
-                Err(Error::NoSpace) => {}
-                taken => return taken,
-            }
+        if let Some(taken) = self.alloc_huge(node, lblk, len)? {
+            return Ok(taken);
         }
         let len = len.min(HUGE_BLOCKS.saturating_sub(offset));
         let large =
@@ -206,19 +200,11 @@ impl<M: Medium> Volume<M> {
         &self,
         node: &mut Node,
         extent: Extent,
-        mut disk: DiskInode,
+        disk: DiskInode,
         before: Stored<InFlight>,
     ) -> Result {
         let plan = Plan::replace(&node.map, extent.lblk, extent.end(), &[extent])?;
-        let mut tx = self.begin()?;
-        tx.after(before);
-        let change = Change::new(self.medium(), self.alloc(), node, plan, &mut tx)?;
-        change.store(&mut tx, self.medium(), node, &mut disk)?;
-        tx.inode(&mut disk)?;
-        tx.commit()?;
-        node.disk = disk;
-        change.finish(node);
-        Ok(())
+        self.commit_plan(node, plan, disk, before)
     }
 
     /// Prepares a write of `len` bytes (at least 1) at byte `pos`: the mapping that it may store

@@ -3,16 +3,16 @@
 //! Taking a range out of a file, or putting one in, so that what follows moves.
 
 use super::{
-    space::{
-        check_aligned,
-        push_joined, //
-    },
+    space::check_aligned,
     touch, //
 };
 use crate::{
     alloc::Run,
     change::Change,
-    extents::cut,
+    extents::{
+        cut,
+        push_joined, //
+    },
     Error,
     Medium,
     Node,
@@ -107,11 +107,6 @@ impl<M: Medium> Volume<M> {
         touch(&mut disk, now);
         let mut tx = self.begin()?;
         let change = Change::rebuild(self.medium(), self.alloc(), node, list, &mut tx)?;
-        change.store(&mut tx, self.medium(), node, &mut disk)?;
-        tx.inode(&mut disk)?;
-        tx.commit()?;
-        node.disk = disk;
-        change.finish(node);
-        Ok(())
+        self.commit_change(tx, change, node, disk)
     }
 }

@@ -8,8 +8,10 @@ use crate::{
         Run,
         Taken, //
     },
-    change::Change,
-    extents::Plan,
+    extents::{
+        push_joined,
+        Plan, //
+    },
     medium::Stored,
     node::blocks_for,
     ops::Span,
@@ -132,14 +134,7 @@ impl<M: Medium> Volume<M> {
         end.filter(|_| len > 0).ok_or(Error::TooBig)
     }
 
-    fn provide(
-        &self,
-        node: &mut Node,
-        lo: u64,
-        hi: u64,
-        how: Provide,
-        mut disk: DiskInode,
-    ) -> Result {
+    fn provide(&self, node: &mut Node, lo: u64, hi: u64, how: Provide, disk: DiskInode) -> Result {
         let mut with: Vec<Extent> = Vec::new();
         let mut taken: Vec<Taken<'_>> = Vec::new();
         let mut stored = Stored::none();
@@ -186,17 +181,10 @@ impl<M: Medium> Volume<M> {
             true => Plan::replace(&node.map, lo, hi, &with)?,
             false => Plan::default(),
         };
-        let mut tx = self.begin()?;
-        tx.after(stored);
-        let change = Change::new(self.medium(), self.alloc(), node, plan, &mut tx)?;
-        change.store(&mut tx, self.medium(), node, &mut disk)?;
-        tx.inode(&mut disk)?;
-        tx.commit()?;
-        node.disk = disk;
+        self.commit_plan(node, plan, disk, stored)?;
         while let Some(new) = taken.pop() {
             new.keep();
         }
-        change.finish(node);
         Ok(())
     }
 
@@ -233,23 +221,6 @@ fn grown(node: &Node, end: u64, keep_size: bool, now: DiskTime) -> DiskInode {
         disk.size.set(end);
     }
     disk
-}
-
-/// Appends `extent`, joined with the last one if it continues it.
-pub(super) fn push_joined(list: &mut Vec<Extent>, extent: Extent) -> Result {
-    let last = list.last_mut().filter(|last| {
-        last.end() == extent.lblk
-            && last.pend() == extent.pblk
-            && last.unwritten == extent.unwritten
-            && last.len.saturating_add(extent.len) <= EXTENT_MAX_BLOCKS
-    });
-    match last {
-        Some(last) => {
-            last.len = last.len.saturating_add(extent.len);
-            Ok(())
-        }
-        None => list.push(extent),
-    }
 }
 
 /// Fails unless `pos` and `len` are whole blocks.

@@ -8,11 +8,11 @@
 use super::touch;
 use crate::{
     alloc::Run,
-    change::Change,
     extents::{
         cut,
         Plan, //
     },
+    medium::Stored,
     node::blocks_for,
     Error,
     Medium,
@@ -89,7 +89,7 @@ impl<M: Medium> Volume<M> {
     }
 
     /// Takes blocks `lo..hi` from the file and frees them, with `disk` as its inode.
-    fn remove(&self, node: &mut Node, lo: u64, hi: u64, mut disk: DiskInode) -> Result {
+    fn remove(&self, node: &mut Node, lo: u64, hi: u64, disk: DiskInode) -> Result {
         let plan = match lo < hi {
             true => Plan::replace(&node.map, lo, hi, &[])?,
             false => Plan::default(),
@@ -103,13 +103,7 @@ impl<M: Medium> Volume<M> {
                 })?;
             }
         }
-        let mut tx = self.begin()?;
-        let change = Change::new(self.medium(), self.alloc(), node, plan, &mut tx)?;
-        change.store(&mut tx, self.medium(), node, &mut disk)?;
-        tx.inode(&mut disk)?;
-        tx.commit()?;
-        node.disk = disk;
-        change.finish(node);
+        self.commit_plan(node, plan, disk, Stored::none())?;
         for &run in freed.iter() {
             self.alloc().free(run);
         }

@@ -17,52 +17,10 @@ use rdaxfs_core::{
     Volume,
     XattrMode, //
 };
-use std::sync::Mutex;
 
-/// A medium where every store is durable at once.
-pub struct Ram(pub Mutex<Vec<u8>>);
-
-fn range(at: u64, len: u64, size: usize) -> Result<std::ops::Range<usize>> {
-    let end = at
-        .checked_add(len)
-        .filter(|&end| end <= size as u64)
-        .ok_or(Error::Io)?;
-    Ok(at as usize..end as usize)
-}
-
-impl Medium for &Ram {
-    fn size(&self) -> u64 {
-        self.0.lock().unwrap().len() as u64
-    }
-
-    fn load(&self, at: u64, out: &mut [u8]) -> Result {
-        let bytes = self.0.lock().unwrap();
-        out.copy_from_slice(&bytes[range(at, out.len() as u64, bytes.len())?]);
-        Ok(())
-    }
-
-    fn store(&self, at: u64, data: &[u8]) -> Result {
-        let mut bytes = self.0.lock().unwrap();
-        let range = range(at, data.len() as u64, bytes.len())?;
-        bytes[range].copy_from_slice(data);
-        Ok(())
-    }
-
-    fn flush(&self, _at: u64, _len: u64) -> Result {
-        Ok(())
-    }
-
-    fn fence(&self) -> Result {
-        Ok(())
-    }
-
-    fn zero(&self, at: u64, len: u64) -> Result {
-        let mut bytes = self.0.lock().unwrap();
-        let range = range(at, len, bytes.len())?;
-        bytes[range].fill(0);
-        Ok(())
-    }
-}
+#[path = "../../../../../fs/rdaxfs/core/tests/common/ram.rs"]
+mod ram;
+pub use ram::Ram;
 
 pub fn now() -> DiskTime {
     DiskTime::new(1_700_000_000, 5)
@@ -70,7 +28,7 @@ pub fn now() -> DiskTime {
 
 /// An empty volume.
 pub fn make(size: usize) -> Ram {
-    let ram = Ram(Mutex::new(vec![0; size]));
+    let ram = Ram::new(size);
     let options = FormatOptions {
         label: b"test",
         now: now(),
