@@ -52,9 +52,7 @@ pub struct NewInode<'a> {
 
 /// An inode on its way into a transaction.
 pub(super) struct Birth<'v> {
-    pub(super) disk: DiskInode,
-    /// There is memory for it before anything happens.
-    node: Node,
+    pub(super) node: Node,
     reserved: Reserved<'v>,
     xattrs: NewBlob<'v>,
     target: NewBlob<'v>,
@@ -64,7 +62,6 @@ impl Birth<'_> {
     /// It is there.
     pub(super) fn finish(self) -> Node {
         let mut node = self.node;
-        node.disk = self.disk;
         node.blob_blocks = self.xattrs.len().saturating_add(self.target.len());
         self.xattrs.keep();
         self.target.keep();
@@ -144,7 +141,6 @@ impl<M: Medium> Volume<M> {
         tx.after(stored);
         disk.xattrs.set(xattrs.head());
         Ok(Birth {
-            disk,
             node: Node::new(disk)?,
             reserved,
             xattrs,
@@ -222,9 +218,9 @@ impl<M: Medium> Volume<M> {
         if is_dir {
             add_link(&mut parent)?;
         }
-        let dirent = Dirent::new(birth.disk.ino.get(), file_type(new.mode), name);
+        let dirent = Dirent::new(birth.node.disk.ino.get(), file_type(new.mode), name);
         let inserted = self.insert_entry(&mut tx, dir, &mut parent, &dirent)?;
-        tx.inode(&mut birth.disk)?;
+        tx.inode(&mut birth.node.disk)?;
         tx.inode(&mut parent)?;
         tx.commit()?;
         dir.disk = parent;
@@ -240,7 +236,7 @@ impl<M: Medium> Volume<M> {
         let reserved = self.reserve_inode(self.home(dir.ino()))?;
         let mut tx = self.begin()?;
         let mut birth = self.give_birth(&mut tx, reserved, new, 0, dir.ino(), now)?;
-        tx.inode(&mut birth.disk)?;
+        tx.inode(&mut birth.node.disk)?;
         tx.commit()?;
         Ok(birth.finish())
     }

@@ -8,7 +8,6 @@ use super::{
         check_name,
         drop_link,
         file_type,
-        Birth,
         NewInode, //
     },
     touch, //
@@ -85,6 +84,16 @@ impl Disks {
             target.ctime = now;
         }
         disks
+    }
+
+    /// The old name goes, and what the new one named loses it.
+    fn for_move(rename: &Rename<'_>, now: DiskTime) -> Result<Self> {
+        let mut disks = Self::new(rename, now);
+        if disks.to.is_some() {
+            disks.move_links(false)?;
+        }
+        disks.drop_target()?;
+        Ok(disks)
     }
 
     fn to(&mut self) -> &mut DiskInode {
@@ -170,7 +179,12 @@ impl<M: Medium> Volume<M> {
                 return Err(Error::NotEmpty);
             }
         }
-        self.replace(rename, old, new, now)
+        match rename.kind {
+            RenameKind::Whiteout(whiteout) => self
+                .leave_whiteout(rename, old, new, whiteout, now)
+                .map(Some),
+            _ => self.replace(rename, old, new, now).map(|()| None),
+        }
     }
 
     fn exchange(&self, mut rename: Rename<'_>, old: Found, new: Found, now: DiskTime) -> Result {
@@ -196,49 +210,55 @@ impl<M: Medium> Volume<M> {
         old: Found,
         new: Option<Found>,
         now: DiskTime,
-    ) -> Result<Option<Node>> {
-        let reserved = match &rename.kind {
-            RenameKind::Whiteout(_) => Some(self.reserve_inode(self.home(rename.from.ino()))?),
-            _ => None,
-        };
-        let mut disks = Disks::new(&rename, now);
-        if disks.to.is_some() {
-            disks.move_links(false)?;
-        }
-        disks.drop_target()?;
+    ) -> Result {
+        let mut disks = Disks::for_move(&rename, now)?;
         let mut tx = self.begin()?;
         let inserted = self.store_new(&mut tx, &mut rename, &mut disks, &old, new.as_ref())?;
-        let mut birth: Option<Birth<'_>> = None;
-        let mut removal = None;
-        match (&rename.kind, reserved) {
-            (RenameKind::Whiteout(inode), Some(reserved)) => {
-                let parent = rename.from.ino();
-                let mut whiteout = self.give_birth(&mut tx, reserved, inode, 1, parent, now)?;
-                let ino = whiteout.disk.ino.get();
-                let entry = Dirent::new(ino, file_type(inode.mode), rename.from_name);
-                self.replace_entry(&mut tx, rename.from, old.place, &entry)?;
-                tx.inode(&mut whiteout.disk)?;
-                birth = Some(whiteout);
-            }
-            _ => {
-                // The directory that also gets the new name keeps its blocks.
-                let moves = disks.to.is_some();
-                let entry = (old.place, rename.from_name);
-                let from = &mut disks.from;
-                removal = Some(self.remove_entry(&mut tx, rename.from, from, entry, moves)?);
-            }
-        }
+        // The directory that also gets the new name keeps its blocks.
+        let moves = disks.to.is_some();
+        let entry = (old.place, rename.from_name);
+        let removal = self.remove_entry(&mut tx, rename.from, &mut disks.from, entry, moves)?;
         disks.store(&mut tx)?;
         tx.commit()?;
         disks.finish(&mut rename);
+        self.added(&mut rename, inserted);
+        self.removed(rename.from, rename.from_name, removal);
+        Ok(())
+    }
+
+    /// As [`replace`](Self::replace), with `whiteout` under the old name afterwards.
+    // On its own, since few renames need a second new inode on the stack.
+    #[inline(never)]
+    fn leave_whiteout(
+        &self,
+        mut rename: Rename<'_>,
+        old: Found,
+        new: Option<Found>,
+        whiteout: NewInode<'_>,
+        now: DiskTime,
+    ) -> Result<Node> {
+        let reserved = self.reserve_inode(self.home(rename.from.ino()))?;
+        let mut disks = Disks::for_move(&rename, now)?;
+        let mut tx = self.begin()?;
+        let inserted = self.store_new(&mut tx, &mut rename, &mut disks, &old, new.as_ref())?;
+        let parent = rename.from.ino();
+        let mut birth = self.give_birth(&mut tx, reserved, &whiteout, 1, parent, now)?;
+        let entry = Dirent::new(birth.node.ino(), file_type(whiteout.mode), rename.from_name);
+        self.replace_entry(&mut tx, rename.from, old.place, &entry)?;
+        tx.inode(&mut birth.node.disk)?;
+        disks.store(&mut tx)?;
+        tx.commit()?;
+        disks.finish(&mut rename);
+        self.added(&mut rename, inserted);
+        Ok(birth.finish())
+    }
+
+    /// The new name is there.
+    fn added(&self, rename: &mut Rename<'_>, inserted: Option<Insertion<'_>>) {
         if let Some(inserted) = inserted {
             let to = rename.to.as_deref_mut().unwrap_or(&mut *rename.from);
             self.inserted(to, rename.to_name, inserted);
         }
-        if let Some(removal) = removal {
-            self.removed(rename.from, rename.from_name, removal);
-        }
-        Ok(birth.map(Birth::finish))
     }
 
     /// Adds the new name to `tx`.
