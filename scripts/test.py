@@ -26,6 +26,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,8 @@ HOST_CRATES = {
     "tools": TOP / "tools/progs",
 }
 BOOT_SECONDS = 300
+# Bytes of stack that one function of a module may take.
+FRAME_LIMIT = 3584
 # How often a boot group may fail before any module of ours is loaded.
 SPOILED_BOOTS = 2
 MODULE_LOADED = "rdax: loading out-of-tree module"
@@ -70,6 +73,7 @@ class Tally:
         self.passed = self.failed = self.skipped = 0
         self.expected_skips = skips
         self.failures = []
+        self.lock = threading.Lock()
 
     def skip_expected(self, test, subtest):
         return any(
@@ -79,6 +83,10 @@ class Tally:
 
     def add(self, name, results, seconds, log=None):
         """Counts a test's results and shows them in one line, failures in more."""
+        with self.lock:
+            self.add_locked(name, results, seconds, log)
+
+    def add_locked(self, name, results, seconds, log):
         ok = [r for r in results if r.outcome == "ok"]
         skipped, bad = [], []
         for result in results:
@@ -160,6 +168,17 @@ def run_unit_tests(tally):
     tally.add("scripts", results, time.monotonic() - started)
 
 
+def check_frames(tally, build):
+    """No function of ours takes too much of a stack of 16 KiB."""
+    started = time.monotonic()
+    command = [TOP / "scripts/frames.py", str(FRAME_LIMIT), *sorted(build.glob("*.ko"))]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    results = [ktap.Result("frames", "not ok", line) for line in done.stdout.splitlines()]
+    if done.returncode:
+        results.append(ktap.Result("frames.py", "not ok", f"status {done.returncode}"))
+    tally.add("frames", results or [ktap.Result("frames", "ok")], time.monotonic() - started)
+
+
 def cargo_results(text, status):
     """The counts of each "test result:" line of cargo test."""
     results = []
@@ -176,7 +195,7 @@ def cargo_results(text, status):
 
 
 def run_host_tests(name, environment, logs):
-    """The arguments for Tally.add()."""
+    """Runs the tests of a crate. The arguments for Tally.add()."""
     started = time.monotonic()
     log = logs / f"{name}.log"
     with open(log, "w") as out:
@@ -452,29 +471,41 @@ def main():
     logs = build / "test-logs"
     shutil.rmtree(logs, ignore_errors=True)
     logs.mkdir(parents=True)
-    # An emulated VM has one thread: these run beside it.
-    pool = concurrent.futures.ThreadPoolExecutor(max_workers=1)
-    names = list(filter(selected, HOST_CRATES))
-    if names:
-        step(f"Testing on the host (cargo test): {', '.join(names)}")
-    on_host = [pool.submit(run_host_tests, name, environment, logs) for name in names]
+    groups = {}
+    for test in tests:
+        groups.setdefault(test.boot, []).append(test)
     if tests:
-        runner = Runner(tally, flavour, Path(settings["KDIR"]), build)
-        command = ["make", "-s", "-C", SELFTESTS, f"OUTPUT={runner.selftests}"]
+        check_frames(tally, build)
+        command = ["make", "-s", "-C", SELFTESTS, f"OUTPUT={build / 'selftests'}"]
         step("Building the selftests")
         if subprocess.run(command, env=environment).returncode:
             tally.add("selftests", [ktap.Result("build", "not ok")], 0)
-            tests = []
-        groups = list(dict.fromkeys(test.boot for test in tests))
-        for boot in groups:
-            members = [test for test in tests if test.boot == boot]
-            if boot == "host":
-                for test in members:
-                    runner.run_on_host(test, environment)
-            else:
-                runner.run_group(boot, members)
-    for done in on_host:
-        tally.add(*done.result())
+            groups = {}
+    crates = list(filter(selected, HOST_CRATES))
+
+    def run_crate(name):
+        step(f"Testing '{name}' on the host (cargo test)")
+        tally.add(*run_host_tests(name, environment, logs))
+
+    def run_boot_group(boot):
+        runner = Runner(tally, flavour, Path(settings["KDIR"]), build)
+        if boot == "host":
+            for test in groups[boot]:
+                runner.run_on_host(test, environment)
+        else:
+            runner.run_group(boot, groups[boot])
+
+    # An emulated VM has one thread. The largest group has a processor for itself, all
+    # else the other one.
+    largest = max(groups, key=lambda boot: len(groups[boot]), default=None)
+    jobs = [(run_crate, name) for name in crates]
+    jobs += [(run_boot_group, boot) for boot in groups if boot != largest]
+    with concurrent.futures.ThreadPoolExecutor(max_workers=1) as pool:
+        beside = [pool.submit(*job) for job in jobs]
+        if largest:
+            run_boot_group(largest)
+        for done in beside:
+            done.result()
     if not tally.passed and not tally.failed:
         tally.add("selection", [ktap.Result("T", "not ok", "no such test; T=list shows them")], 0)
     if tally.failures:
