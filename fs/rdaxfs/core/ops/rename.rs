@@ -87,13 +87,11 @@ impl Disks {
     }
 
     /// The old name goes, and what the new one named loses it.
-    fn for_move(rename: &Rename<'_>, now: DiskTime) -> Result<Self> {
-        let mut disks = Self::new(rename, now);
-        if disks.to.is_some() {
-            disks.move_links(false)?;
+    fn prepare_move(&mut self) -> Result {
+        if self.to.is_some() {
+            self.move_links(false)?;
         }
-        disks.drop_target()?;
-        Ok(disks)
+        self.drop_target()
     }
 
     fn to(&mut self) -> &mut DiskInode {
@@ -211,7 +209,8 @@ impl<M: Medium> Volume<M> {
         new: Option<Found>,
         now: DiskTime,
     ) -> Result {
-        let mut disks = Disks::for_move(&rename, now)?;
+        let mut disks = Disks::new(&rename, now);
+        disks.prepare_move()?;
         let mut tx = self.begin()?;
         let inserted = self.store_new(&mut tx, &mut rename, &mut disks, &old, new.as_ref())?;
         // The directory that also gets the new name keeps its blocks.
@@ -238,7 +237,8 @@ impl<M: Medium> Volume<M> {
         now: DiskTime,
     ) -> Result<Node> {
         let reserved = self.reserve_inode(self.home(rename.from.ino()))?;
-        let mut disks = Disks::for_move(&rename, now)?;
+        let mut disks = Disks::new(&rename, now);
+        disks.prepare_move()?;
         let mut tx = self.begin()?;
         let inserted = self.store_new(&mut tx, &mut rename, &mut disks, &old, new.as_ref())?;
         let parent = rename.from.ino();
