@@ -10,6 +10,7 @@ use crate::{
         Allocator,
         Run, //
     },
+    env::Vec,
     itable::InodeTable,
     journal::{
         self,
@@ -29,12 +30,15 @@ use crate::{
 };
 use rdaxfs_format::{
     DiskInode,
+    Extent,
     ImapGroup,
     Layout,
     State,
+    BLOCK_SIZE,
     FEATURES_RO_COMPAT,
     IMAP_GROUP_BLOCKS,
     IMAP_GROUP_SIZE,
+    INLINE_EXTENTS,
     INODES_PER_BLOCK,
     INODE_SIZE, //
 };
@@ -69,6 +73,7 @@ impl<M: Medium> Volume<M> {
             inodes: &inodes,
             free_orphans: !options.no_stores,
             orphans: 0,
+            block: Vec::filled(BLOCK_SIZE as usize, 0)?,
         };
         match scan.run() {
             Err(Error::Corrupt(_) | Error::Io) if options.read_only => {}
@@ -99,6 +104,8 @@ struct Scan<'a, M: Medium> {
     inodes: &'a InodeTable,
     free_orphans: bool,
     orphans: u64,
+    /// A block of inodes.
+    block: Vec<u8>,
 }
 
 impl<M: Medium> Scan<'_, M> {
@@ -123,33 +130,67 @@ impl<M: Medium> Scan<'_, M> {
 
     fn inode_block(&mut self, block: u64) -> Result {
         self.alloc.take(Run { block, len: 1 })?;
-        let mut free = 0u16;
-        for index in 0..INODES_PER_BLOCK {
-            let ino = block.saturating_mul(INODES_PER_BLOCK).saturating_add(index);
-            if self.inode(ino)? {
+        let first = block.saturating_mul(INODES_PER_BLOCK);
+        self.medium
+            .load(self.layout.inode_at(first), &mut self.block)?;
+        let (mut free, mut orphans) = (0u16, 0u64);
+        for (index, bytes) in self.block.chunks_exact(INODE_SIZE).enumerate() {
+            let ino = first.saturating_add(index as u64);
+            let inode = DiskInode::decode(bytes, ino)?;
+            if !inode.in_use() {
                 free |= 1 << index;
+            } else if self.free_orphan(&inode)? {
+                orphans = orphans.saturating_add(1);
+                free |= 1 << index;
+            } else {
+                self.claim(&inode)?;
             }
         }
+        self.orphans = self.orphans.saturating_add(orphans);
         self.inodes
             .add_block(self.alloc.shard_of(block), block, free)
     }
 
-    /// Whether the inode is free.
-    fn inode(&mut self, ino: u64) -> Result<bool> {
-        let mut bytes = [0; INODE_SIZE];
-        self.medium.load(self.layout.inode_at(ino), &mut bytes)?;
-        let inode = DiskInode::decode(&bytes, ino)?;
-        if !inode.in_use() {
-            return Ok(true);
+    /// Frees `inode` if it has no name and that can be done, and says whether it did.
+    fn free_orphan(&self, inode: &DiskInode) -> Result<bool> {
+        if inode.nlink.get() != 0 || !self.free_orphans {
+            return Ok(false);
         }
-        if inode.nlink.get() == 0 && self.free_orphans {
-            self.orphans = self.orphans.saturating_add(1);
-            let mut tx = self.journal.begin(self.medium)?;
-            tx.inode(&mut DiskInode::free(ino, inode.generation.get()))?;
-            tx.commit()?;
-            return Ok(true);
+        let mut tx = self.journal.begin(self.medium)?;
+        tx.inode(&mut DiskInode::free(
+            inode.ino.get(),
+            inode.generation.get(),
+        ))?;
+        tx.commit()?;
+        Ok(true)
+    }
+
+    /// Takes the blocks of an inode in use.
+    fn claim(&self, inode: &DiskInode) -> Result {
+        if inode.is_symlink() || inode.extents.get() != 0 || inode.xattrs.get() != 0 {
+            let node = Node::load(self.medium, &self.layout, inode.ino.get())?;
+            return node.claim(self.medium, &self.layout, self.alloc);
         }
-        Node::load(self.medium, &self.layout, ino)?.claim(self.medium, &self.layout, self.alloc)?;
-        Ok(false)
+        if !inode.has_extents() {
+            return Ok(());
+        }
+        // Nearly all are like this, and building a map of them would take most of a mount's time.
+        let mut extents: [Option<Extent>; INLINE_EXTENTS] = [None; INLINE_EXTENTS];
+        for (slot, place) in (0..).zip(&mut extents) {
+            *place = inode.extent(slot).get()?;
+        }
+        extents.sort_unstable_by_key(|extent| extent.map(|extent| extent.lblk));
+        let mut end = 0;
+        for extent in extents.iter().flatten() {
+            if extent.lblk < end {
+                return Err(Error::Corrupt("extents overlap"));
+            }
+            end = extent.end();
+            self.alloc.take(Run {
+                block: extent.pblk,
+                len: extent.len,
+            })?;
+        }
+        Ok(())
     }
 }
