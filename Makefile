@@ -43,6 +43,7 @@ help:
 	@echo '  make test             every test on the debug kernel'
 	@echo '  make test T=map,gup*  those whose names match; T=list shows the names'
 	@echo '  make bench            instructions per operation: ext4, XFS and rdaxfs, ratios'
+	@echo '  make scale            time and memory of many files (FILES=1000000 FS=rdaxfs)'
 	@echo '  make lint             formatting, clippy, rustdoc, shellcheck, checkpatch'
 	@echo '  make fmt              format the Rust sources'
 	@echo '  make doc              rustdoc of the rdax crate'
@@ -96,6 +97,13 @@ test:
 bench:
 	@settings=$$(scripts/build-modules.sh $(run-flavour)) && eval "$$settings" && \
 		scripts/build-tools.sh >/dev/null && tools/bench/bench.py --kdir "$$KDIR" --build "$$RDAX_BUILD"
+
+.PHONY: scale
+scale:
+	@$(MAKE) -s -C tools/testing/selftests/rdax OUTPUT=$(CURDIR)/build/$(run-flavour)/selftests
+	@MEM=$${MEM:-6G} TIMEOUT=$${TIMEOUT:-3600} PMEM=$${PMEM:-memmap:2G} scripts/vm.sh $(run-flavour) \
+		--env RDAX_SELFTESTS=$(CURDIR)/build/$(run-flavour)/selftests \
+		--exec "tools/bench/scale.sh $(or $(FILES),1000000) $(FS)"
 
 .PHONY: check lint fmt doc clean
 check:

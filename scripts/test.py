@@ -44,7 +44,7 @@ HOST_CRATES = {
 }
 BOOT_SECONDS = 300
 # Bytes of stack that one function of a module may take.
-FRAME_LIMIT = 3584
+FRAME_LIMIT = 4096
 # How often a boot group may fail before any module of ours is loaded.
 SPOILED_BOOTS = 2
 MODULE_LOADED = "rdax: loading out-of-tree module"
