@@ -42,6 +42,7 @@ help:
 	@echo 'Testing'
 	@echo '  make test             every test on the debug kernel'
 	@echo '  make test T=map,gup*  those whose names match; T=list shows the names'
+	@echo '  make mutants          break the code in many places; a test must notice each (M=)'
 	@echo '  make bench            instructions per operation: ext4, XFS and rdaxfs, ratios'
 	@echo '  make scale            time and memory of many files (FILES=1000000 FS=rdaxfs)'
 	@echo '  make lint             formatting, clippy, rustdoc, shellcheck, checkpatch'
@@ -92,6 +93,10 @@ vm:
 .PHONY: test
 test:
 	@FLAVOUR=$(test-flavour) scripts/test.py
+
+.PHONY: mutants
+mutants:
+	@scripts/mutants.py
 
 .PHONY: bench
 bench:

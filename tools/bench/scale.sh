@@ -22,14 +22,16 @@ ended()
 	before=$EPOCHREALTIME
 }
 
-# Memory that is in use once everything that can be given back was, in KiB.
+# Memory that is in use once everything that can be given back was, in KiB. What
+# the processors keep for the next allocation is free.
 used()
 {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
 	echo 3 >/proc/sys/vm/drop_caches
-	awk '/^MemTotal:/ { total = $2 } /^MemFree:/ { free = $2 } END { print total - free }' \
-		/proc/meminfo
+	awk '/^MemTotal:/ { used += $2 } /^MemFree:/ { used -= $2 }
+		FILENAME ~ /zoneinfo/ && $1 == "count:" { used -= 4 * $2 }
+		END { print used }' /proc/meminfo /proc/zoneinfo
 }
 
 memory()

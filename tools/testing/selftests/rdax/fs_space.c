@@ -19,6 +19,8 @@
 #define PUNCH	(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
 #define RW	(PROT_READ | PROT_WRITE)
 #define N	16
+/* Further than what is zeroed ahead by fallocate. */
+#define UNWRITTEN	(96L << 20)
 
 static off_t blocks(int fd)
 {
@@ -317,6 +319,7 @@ static void cmd_refused(char **argv)
 
 static void cmd_seek(char **argv)
 {
+	char *map;
 	int fd, i;
 
 	enter(argv[0]);
@@ -342,6 +345,18 @@ static void cmd_seek(char **argv)
 	must_fail(lseek(fd, -1, SEEK_DATA), ENXIO);
 	must(pwrite(fd, "x", 1, 20 * PAGE - 1) == 1);
 	must_eq(lseek(fd, 19 * PAGE, SEEK_HOLE), 20 * PAGE);
+
+	/* Allocated but never written, also once zeroes are mapped there. */
+	must(!ftruncate(fd, 0));
+	must(!fallocate(fd, 0, 0, 2 * UNWRITTEN));
+	for (i = 0; i < 2; i++) {
+		must_fail(lseek(fd, UNWRITTEN, SEEK_DATA), ENXIO);
+		must_eq(lseek(fd, UNWRITTEN, SEEK_HOLE), UNWRITTEN);
+		map = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, UNWRITTEN);
+		must(map != MAP_FAILED);
+		verify_zero(map, PAGE);
+	}
+	must(!ftruncate(fd, 0));
 }
 
 static void cmd_fiemap(char **argv)

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Breaks the code in one place after the other and runs the test that has to
+notice. `make mutants` calls it; M=glob,glob selects by name, M=list lists.
+
+tools/testing/mutants.toml has the places: [[mutant]] with
+  name     what is broken
+  file     where; `find` occurs once in it and becomes `replace`
+  test     what T= of make test selects: at least one of these has to fail
+           in its own results, not by a build that breaks or a VM that does not boot
+  env      optional, knobs for the test
+
+The tree of a mutant is a copy in build/mutants/tree, which keeps its objects.
+The last line is "N passed, N failed".
+"""
+
+import fnmatch
+import os
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+TREE = TOP / "build/mutants/tree"
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def selected(mutant):
+    wanted = [word.strip() for word in os.environ.get("M", "").split(",") if word.strip()]
+    return not wanted or any(
+        fnmatch.fnmatchcase(mutant["name"], word) or word in (mutant["name"], mutant["test"])
+        for word in wanted
+    )
+
+
+def copy_tree():
+    """What git knows or would add, with the times of files that did not change."""
+    TREE.mkdir(parents=True, exist_ok=True)
+    listing = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
+        cwd=TOP, check=True, stdout=subprocess.PIPE,
+    ).stdout
+    names = b"\0".join(n for n in listing.split(b"\0") if n and (TOP / os.fsdecode(n)).exists())
+    subprocess.run(
+        ["rsync", "-a", "--checksum", "--from0", "--files-from=-", f"{TOP}/", f"{TREE}/"],
+        input=names, check=True,
+    )
+
+
+def run_test(mutant):
+    """Whether the test ran and failed, and the lines that tell how."""
+    environment = dict(os.environ, T=mutant["test"], **mutant.get("env", {}))
+    for name in ("M", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "RDAX_BUILD"):
+        environment.pop(name, None)
+    done = subprocess.run(
+        [TREE / "scripts/test.py"], cwd=TREE, env=environment, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )
+    lines = done.stdout.splitlines()
+    names = [line.split()[1] for line in lines if line.lstrip().startswith("FAIL ")]
+    wanted = [word.strip() for word in mutant["test"].split(",")]
+    caught = any(fnmatch.fnmatchcase(name, word) for name in names for word in wanted)
+    told = [line.strip() for line in lines if "not ok" in line]
+    return caught, (told or lines)[-12:] if not caught else told[:1]
+
+
+def mutate(mutant):
+    original = TOP / mutant["file"]
+    text = original.read_text()
+    if text.count(mutant["find"]) != 1:
+        return False, [f"{mutant['file']}: 'find' occurs {text.count(mutant['find'])} times"]
+    broken = TREE / mutant["file"]
+    broken.write_text(text.replace(mutant["find"], mutant["replace"]))
+    try:
+        return run_test(mutant)
+    finally:
+        broken.write_text(text)
+
+
+def main():
+    mutants = tomllib.loads((TOP / "tools/testing/mutants.toml").read_text())["mutant"]
+    mutants = [mutant for mutant in mutants if selected(mutant)]
+    if os.environ.get("M") == "list":
+        mutants = tomllib.loads((TOP / "tools/testing/mutants.toml").read_text())["mutant"]
+        for mutant in mutants:
+            say(f"{mutant['test']:<16}{mutant['name']}")
+        return 0
+    copy_tree()
+    caught = missed = 0
+    for mutant in mutants:
+        started = time.monotonic()
+        good, lines = mutate(mutant)
+        caught, missed = caught + good, missed + (not good)
+        say(f"{'caught' if good else 'MISSED'}  {mutant['name']}  "
+            f"({mutant['test']}, {time.monotonic() - started:.0f} s)")
+        for line in lines:
+            say(f"        {line}")
+    if not mutants:
+        say("no such mutant; M=list shows them")
+        missed = 1
+    say(f"{caught} passed, {missed} failed")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
