@@ -11,7 +11,7 @@ pub(crate) type CoreResult<T = ()> = rdaxfs_core::Result<T>;
 /// The number of an error.
 pub(crate) fn errno(error: CoreError) -> Error {
     match error {
-        CoreError::Io | CoreError::Shutdown => EIO,
+        CoreError::Io | CoreError::Poison | CoreError::Shutdown => EIO,
         CoreError::Corrupt(_) => EUCLEAN,
         CoreError::NoSpace => ENOSPC,
         CoreError::NoMemory => ENOMEM,
@@ -30,11 +30,11 @@ pub(crate) fn errno(error: CoreError) -> Error {
     }
 }
 
-/// An error of the device as the core knows it: whatever it is, the medium cannot be accessed.
+/// An error of the device as the core knows it: but for poison, it cannot be accessed at all.
 pub(crate) fn from_kernel(error: Error) -> CoreError {
-    if error == ENOMEM {
-        CoreError::NoMemory
-    } else {
-        CoreError::Io
+    match error {
+        EHWPOISON => CoreError::Poison,
+        ENOMEM => CoreError::NoMemory,
+        _ => CoreError::Io,
     }
 }

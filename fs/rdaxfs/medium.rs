@@ -12,6 +12,7 @@ use crate::error::{
 use kernel::current;
 use rdax::dax::Volume;
 use rdaxfs_core::{
+    format_types::BLOCK_SIZE,
     Error,
     Medium, //
 };
@@ -68,6 +69,12 @@ impl Medium for Pmem {
             done = done.saturating_add(part);
         }
         Ok(())
+    }
+
+    fn heal(&self, at: u64, len: u64) -> CoreResult {
+        let access = self.0.access().map_err(from_kernel)?;
+        let pages = (at / BLOCK_SIZE, len / BLOCK_SIZE);
+        access.heal_pages(pages.0, pages.1).map_err(from_kernel)
     }
 
     fn pause(&self) -> CoreResult {

@@ -97,23 +97,26 @@ impl Mount {
         self.stopped.load(Relaxed)
     }
 
-    /// The number of an error. If the medium is corrupt this also does what `errors=` says.
+    /// The number of an error. If metadata is damaged this also does what `errors=` says.
     fn fail(&self, error: CoreError) -> Error {
-        if let CoreError::Corrupt(what) = error {
-            self.corrupt(what);
+        match error {
+            CoreError::Corrupt(what) => self.damaged("corrupt", what),
+            CoreError::Poison => self.damaged("poisoned", "metadata is lost"),
+            _ => {}
         }
         errno(error)
     }
 
-    fn corrupt(&self, what: &str) {
+    fn damaged(&self, how: &str, what: &str) {
         let action = self.options().on_error;
         if action == OnError::RemountReadOnly && self.is_stopped() {
             // Has been said; one damaged directory can be looked at very often.
             return;
         }
         pr_err!(
-            "{}: corrupt: {} ({})\n",
+            "{}: {}: {} ({})\n",
             *self.device,
+            how,
             what,
             action.consequence()
         );

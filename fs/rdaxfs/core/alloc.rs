@@ -20,10 +20,12 @@ use crate::{
         Vec, //
     },
     Error,
+    Medium,
     Result, //
 };
 use rdaxfs_format::{
     Layout,
+    BLOCK_SIZE,
     HUGE_BLOCKS, //
 };
 use shard::Shard;
@@ -68,6 +70,15 @@ impl Taken<'_> {
     /// Something on the medium refers to them now.
     pub(crate) fn keep(mut self) {
         self.run.len = 0;
+    }
+
+    /// They turned out to be poisoned: they are made good and free again. What stays poisoned is
+    /// kept from everybody until the next mount. Fails with [`Error::Io`] if none was kept, so
+    /// who tries again comes to an end.
+    pub(crate) fn retire(mut self, medium: &impl Medium) -> Result {
+        let Run { block, len } = self.run;
+        self.run.len = 0;
+        self.alloc.retire(medium, Run { block, len })
     }
 }
 
@@ -145,6 +156,12 @@ impl Allocator {
         self.shards.iter().map(|shard| shard.lock().whole()).sum()
     }
 
+    /// Whether a block is free.
+    pub(crate) fn is_free(&self, block: u64) -> bool {
+        let place = self.locate(block);
+        place.is_some_and(|(shard, bit)| shard.lock().is_free(bit))
+    }
+
     /// How many blocks into a huge page a block is.
     pub(crate) fn huge_offset(&self, block: u64) -> u64 {
         block.saturating_add(self.pad) % HUGE_BLOCKS
@@ -179,6 +196,35 @@ impl Allocator {
     ) -> Result<Taken<'_>> {
         let run = self.alloc(purpose, len, goal, home)?;
         Ok(Taken { alloc: self, run })
+    }
+
+    /// Takes a block that is not poisoned for something that is stored to it before it is read.
+    pub(crate) fn borrow_good(
+        &self,
+        medium: &impl Medium,
+        purpose: Purpose,
+        goal: Option<u64>,
+        home: usize,
+    ) -> Result<Taken<'_>> {
+        loop {
+            let taken = self.borrow(purpose, 1, goal, home)?;
+            match medium.heal(taken.run.block.saturating_mul(BLOCK_SIZE), BLOCK_SIZE) {
+                Err(Error::Poison) => taken.retire(medium)?,
+                healed => return healed.map(|()| taken),
+            }
+        }
+    }
+
+    /// Gives blocks back of which some are poisoned, see [`Taken::retire`].
+    pub(crate) fn retire(&self, medium: &impl Medium, run: Run) -> Result {
+        let mut kept = false;
+        for block in run.block..run.block.saturating_add(run.len) {
+            match medium.heal(block.saturating_mul(BLOCK_SIZE), BLOCK_SIZE) {
+                Err(Error::Poison) => kept = true,
+                _ => self.free(Run { block, len: 1 }),
+            }
+        }
+        kept.then_some(()).ok_or(Error::Io)
     }
 
     /// Takes up to `len` blocks off the number of free ones.

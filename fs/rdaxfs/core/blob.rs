@@ -45,7 +45,7 @@ impl<'a> NewBlob<'a> {
         let mut block = Vec::filled(BLOCK_SIZE as usize, 0u8)?;
         let home = alloc.shard_of(ino / 16);
         for payload in bytes.chunks(BLOB_PAYLOAD).rev() {
-            let taken = alloc.borrow(Purpose::Small, 1, None, home)?;
+            let taken = alloc.borrow_good(medium, Purpose::Small, None, home)?;
             let next = blob.head();
             let len = Blob { next, payload }.encode(ino, generation, &mut block);
             let written = len.and_then(|len| block.get(..len)).ok_or(Error::TooBig)?;
@@ -74,13 +74,13 @@ impl<'a> NewBlob<'a> {
     }
 }
 
-/// Walks the chain of blocks that begins at block `head` (0: empty): each block with its payload.
+/// Walks the chain of blocks that begins at block `head` (0: empty): each block with what is in it.
 pub(crate) fn chain(
     medium: &impl Medium,
     layout: &Layout,
     (ino, generation): (u64, u32),
     head: u64,
-    mut visit: impl FnMut(u64, &[u8]) -> Result,
+    mut visit: impl FnMut(u64, &Blob<'_>) -> Result,
 ) -> Result {
     if head == 0 {
         return Ok(());
@@ -93,13 +93,31 @@ pub(crate) fn chain(
         }
         medium.load(block.saturating_mul(BLOCK_SIZE), &mut bytes)?;
         let blob = Blob::decode(&bytes, ino, generation)?;
-        visit(block, blob.payload)?;
+        visit(block, &blob)?;
         block = blob.next;
         if block == 0 {
             return Ok(());
         }
     }
     Err(Error::Corrupt("chain of blob blocks is too long"))
+}
+
+/// Whether block `wanted`, which need not be readable, is in the chain that begins at block `head`
+/// (0: empty).
+pub(crate) fn has_block(
+    medium: &impl Medium,
+    layout: &Layout,
+    owner: (u64, u32),
+    head: u64,
+    wanted: u64,
+) -> bool {
+    let mut found = head == wanted;
+    // It may well end at the wanted block.
+    let _ = chain(medium, layout, owner, head, |_, blob| {
+        found |= blob.next == wanted;
+        Ok(())
+    });
+    found
 }
 
 /// All bytes of the blob that begins at block `head` (0: empty).
@@ -110,8 +128,8 @@ pub(crate) fn read(
     head: u64,
 ) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    chain(medium, layout, owner, head, |_, payload| {
-        bytes.extend(payload)
+    chain(medium, layout, owner, head, |_, blob| {
+        bytes.extend(blob.payload)
     })?;
     Ok(bytes)
 }

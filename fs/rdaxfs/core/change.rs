@@ -107,7 +107,7 @@ impl<'a> Change<'a> {
         // From the end, so that each block knows the next one.
         for part in far.chunks(extents::BLOCK_EXTENTS).rev() {
             let next = blocks.last().map_or(0, |taken| taken.run().block);
-            let taken = alloc.borrow(Purpose::Metadata, 1, None, 0)?;
+            let taken = alloc.borrow_good(medium, Purpose::Metadata, None, 0)?;
             let raw = part.iter().map(RawExtent::new);
             let block = taken.run().block;
             tx.after(extents::write_block(medium, &node.disk, block, next, raw)?);
@@ -239,7 +239,7 @@ fn in_place<'a>(
     let mut free_slots = Vec::copied(&node.free_slots)?;
     let mut grown = None;
     if slots.len().saturating_add(free_slots.len()) < plan.added.len() {
-        grown = Some(alloc.borrow(Purpose::Metadata, 1, None, 0)?);
+        grown = Some(alloc.borrow_good(medium, Purpose::Metadata, None, 0)?);
         let number = node.extent_blocks.0.len();
         for far in (0..extents::BLOCK_EXTENTS).rev() {
             let slot = ExtentBlocks::slot(number, far / GROUP_EXTENTS, far % GROUP_EXTENTS)?;

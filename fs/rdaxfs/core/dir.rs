@@ -318,7 +318,9 @@ impl<M: Medium> Volume<M> {
         let place = place_of(lblk, 0)?;
         let goal = dir.map.before(lblk).map(|entry| entry.extent.pend());
         let home = self.home(dir.ino());
-        let taken = self.alloc().borrow(Purpose::Small, 1, goal, home)?;
+        let taken = self
+            .alloc()
+            .borrow_good(self.medium(), Purpose::Small, goal, home)?;
         let block = taken.run().block;
         let mut bytes = Vec::filled(BLOCK_SIZE as usize, 0u8)?;
         let rest = DIR_SLOTS.saturating_sub(dirent.slots);

@@ -9,6 +9,9 @@ use rdaxfs_format::Bad;
 pub enum Error {
     /// The medium cannot be read or written there (`EIO`).
     Io,
+    /// The medium is poisoned there: what it held is lost. Where that was data this becomes
+    /// [`Io`](Self::Io), so an operation that fails with it has met lost metadata (`EIO`).
+    Poison,
     /// What is on the medium makes no sense; says what (`EUCLEAN`).
     Corrupt(&'static str),
     /// No room for it (`ENOSPC`).

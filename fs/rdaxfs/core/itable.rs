@@ -173,12 +173,11 @@ impl InodeTable {
         home: usize,
     ) -> Result<Reserved<'_>> {
         // Not from the reserve: that is for making room.
-        let run = alloc.alloc(Purpose::Small, 1, None, home)?;
+        let taken = alloc.borrow_good(medium, Purpose::Small, None, home)?;
+        let run = taken.run();
         let shard = alloc.shard_of(run.block);
-        if let Err(error) = self.publish_block(medium, journal, run.block) {
-            alloc.free(run);
-            return Err(error);
-        }
+        self.publish_block(medium, journal, run.block)?;
+        taken.keep();
         // Without memory to note it, its inodes are free again after the next mount.
         self.add_block(shard, run.block, WHOLE & !1)?;
         Ok(Reserved {

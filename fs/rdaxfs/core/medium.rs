@@ -16,7 +16,7 @@ use core::marker::PhantomData;
 pub trait Medium {
     /// Bytes of the volume.
     fn size(&self) -> u64;
-    /// Reads `out.len()` bytes from byte `at`. Fails with [`Error::Io`] on poison.
+    /// Reads `out.len()` bytes from byte `at`. Fails with [`Error::Poison`] if one is poisoned.
     fn load(&self, at: u64, out: &mut [u8]) -> Result;
     /// Stores `data` at byte `at`.
     fn store(&self, at: u64, data: &[u8]) -> Result;
@@ -24,8 +24,14 @@ pub trait Medium {
     fn flush(&self, at: u64, len: u64) -> Result;
     /// Makes everything that was flushed durable.
     fn fence(&self) -> Result;
-    /// Stores zeros to `len` bytes from byte `at`, flushed. Clears poison from whole blocks.
+    /// Stores zeros to `len` bytes from byte `at`, flushed. Clears poison from whole blocks; fails
+    /// with [`Error::Poison`] where it cannot.
     fn zero(&self, at: u64, len: u64) -> Result;
+    /// Clears poison from whole blocks that hold nothing; the others stay what they are. Fails as
+    /// [`zero`](Self::zero) does.
+    fn heal(&self, _at: u64, _len: u64) -> Result {
+        Ok(())
+    }
     /// Called now and then by operations that take long. Lets others run; fails with
     /// [`Error::Interrupted`] if the caller is to give up.
     fn pause(&self) -> Result {

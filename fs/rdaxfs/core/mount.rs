@@ -40,7 +40,8 @@ use rdaxfs_format::{
     IMAP_GROUP_SIZE,
     INLINE_EXTENTS,
     INODES_PER_BLOCK,
-    INODE_SIZE, //
+    INODE_SIZE,
+    SLOT_SIZE, //
 };
 
 impl<M: Medium> Volume<M> {
@@ -57,6 +58,11 @@ impl<M: Medium> Volume<M> {
             unclean: sb.state() == State::Active,
             ..Recovery::default()
         };
+        if sb.state() == State::Clean && !options.read_only {
+            // Nothing is in the journal.
+            let len = layout.slots.saturating_mul(SLOT_SIZE as u64);
+            medium.heal(layout.slot_at(0), len)?;
+        }
         if !options.no_stores {
             recovery.transactions = journal::recover(&medium, &layout)?;
         } else if journal::pending(&medium, &layout)? != 0 {
@@ -76,7 +82,7 @@ impl<M: Medium> Volume<M> {
             block: Vec::filled(BLOCK_SIZE as usize, 0)?,
         };
         match scan.run() {
-            Err(Error::Corrupt(_) | Error::Io) if options.read_only => {}
+            Err(Error::Corrupt(_) | Error::Io | Error::Poison) if options.read_only => {}
             done => done?,
         }
         recovery.orphans = scan.orphans;

@@ -199,6 +199,13 @@ impl Node {
         self.map.iter().map(|entry| entry.extent)
     }
 
+    /// The block of the file that is in block `block` of the volume.
+    pub(crate) fn extent_with(&self, block: u64) -> Option<u64> {
+        let pending = self.pending.map(|pending| pending.extent);
+        let mut extents = self.iter_extents().chain(pending);
+        extents.find_map(|extent| extent.lblk_of(block))
+    }
+
     /// Bytes of memory that its extents and its index take.
     pub fn memory(&self) -> usize {
         let index = self.dir.as_ref().map_or(0, DirIndex::memory);

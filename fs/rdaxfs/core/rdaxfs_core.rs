@@ -26,6 +26,7 @@ mod mkfs;
 mod mount;
 mod node;
 mod ops;
+mod owner;
 mod volume;
 
 pub use dir::{
@@ -57,6 +58,10 @@ pub use ops::{
     RenameKind,
     Span,
     XattrMode, //
+};
+pub use owner::{
+    Held,
+    Role, //
 };
 pub use rdaxfs_format as format_types;
 pub use volume::{

@@ -290,13 +290,20 @@ impl<M: Medium> Volume<M> {
     }
 }
 
-/// Stores both copies of the superblock, the second one when the first is durable.
+/// Stores both copies of the superblock, the second one when the first is durable. A place that is
+/// poisoned for good is left out if it is not both.
 pub(crate) fn store_super(medium: &impl Medium, layout: &Layout, sb: &mut SuperBlock) -> Result {
     let last = layout.end_block().saturating_mul(BLOCK_SIZE);
+    let mut done = Err(Error::Poison);
     for at in [0, last] {
+        match medium.heal(at, BLOCK_SIZE) {
+            Err(Error::Poison) => continue,
+            healed => healed?,
+        }
         Stored::write(medium, at, sb.encode())?.fence(medium)?;
+        done = Ok(());
     }
-    Ok(())
+    done
 }
 
 /// Reads the superblock: the newer one of the two copies that check out.

@@ -66,6 +66,13 @@ impl Extent {
     pub fn pend(&self) -> u64 {
         self.pblk.saturating_add(self.len)
     }
+
+    /// The block of the file that is in block `block` of the volume.
+    pub fn lblk_of(&self, block: u64) -> Option<u64> {
+        let offset = block.checked_sub(self.pblk)?;
+        let inside = offset < self.len;
+        inside.then_some(self.lblk.saturating_add(offset))
+    }
 }
 
 /// An extent as it is on the medium; all zeros is an empty place.

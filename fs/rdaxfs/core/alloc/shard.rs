@@ -113,6 +113,11 @@ impl Shard {
         all
     }
 
+    /// Whether block `bit` is free.
+    pub(super) fn is_free(&self, bit: u64) -> bool {
+        self.free_run(bit, 1) == 1
+    }
+
     /// Gives `len` blocks from `bit` on back.
     pub(super) fn give(&mut self, bit: u64, len: u64) {
         self.each_word(bit, len, |word, mask| {

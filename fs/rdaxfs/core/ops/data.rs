@@ -24,6 +24,7 @@ use crate::{
     Result,
     Volume, //
 };
+use core::ops::Range;
 use rdaxfs_format::{
     DiskInode,
     DiskTime,
@@ -99,10 +100,25 @@ impl<M: Medium> Volume<M> {
     /// otherwise it stays one.
     pub fn fill(&self, node: &mut Node, lblk: u64, len: u64, huge: bool) -> Result<Mapping> {
         node.refresh(self.medium(), self.layout())?;
+        loop {
+            if let Some(filled) = self.try_fill(node, lblk, len, huge)? {
+                return Ok(filled);
+            }
+        }
+    }
+
+    /// `None` if the blocks that were to be taken are poisoned: there may be others.
+    fn try_fill(
+        &self,
+        node: &mut Node,
+        lblk: u64,
+        len: u64,
+        huge: bool,
+    ) -> Result<Option<Mapping>> {
         let found = self.map(node, lblk, len.min(FILL_MAX))?;
         let (run, taken) = match found.span {
-            Span::Written(_) => return Ok(found),
-            Span::Unwritten(_) if huge && found.len < HUGE_BLOCKS => return Ok(found),
+            Span::Written(_) => return Ok(Some(found)),
+            Span::Unwritten(_) if huge && found.len < HUGE_BLOCKS => return Ok(Some(found)),
             Span::Unwritten(block) => (
                 Run {
                     block,
@@ -117,12 +133,18 @@ impl<M: Medium> Volume<M> {
                 };
                 match taken {
                     Some(taken) => (taken.run(), Some(taken)),
-                    None => return Ok(found),
+                    None => return Ok(Some(found)),
                 }
             }
         };
         self.check_writable()?;
-        let zeroed = self.zero_run(run)?;
+        let (zeroed, taken) = match (self.zero_run(run), taken) {
+            (Err(Error::Poison), Some(taken)) => {
+                taken.retire(self.medium())?;
+                return Ok(None);
+            }
+            (zeroed, taken) => (zeroed.map_err(of_data)?, taken),
+        };
         let extent = Extent {
             lblk,
             pblk: run.block,
@@ -133,12 +155,12 @@ impl<M: Medium> Volume<M> {
         if let Some(taken) = taken {
             taken.keep();
         }
-        Ok(Mapping {
+        Ok(Some(Mapping {
             len: run.len,
             span: Span::Written(run.block),
             fresh: true,
             ..found
-        })
+        }))
     }
 
     /// Takes whole aligned chunks, `len` blocks at most, if there are any and `lblk` is aligned.
@@ -242,14 +264,14 @@ impl<M: Medium> Volume<M> {
                 None,
             ),
             Span::Hole => {
-                let taken = self.alloc_data(node, lblk, found.len)?;
+                let taken = self.alloc_edged(node, lblk, found.len, pos..end)?;
                 (taken.run(), false, Some(taken))
             }
         };
-        self.zero_edges(run, lblk, pos, end)?;
-        if let Some(taken) = taken {
+        match taken {
             // `drop_pending` gives them back.
-            taken.keep();
+            Some(taken) => taken.keep(),
+            None => self.zero_edges(run, lblk, pos..end).map_err(of_data)?,
         }
         node.pending = Some(Pending {
             extent: Extent {
@@ -267,15 +289,37 @@ impl<M: Medium> Volume<M> {
         })
     }
 
-    /// Zeros what a write of bytes `pos..end` does not store of the blocks in `run`, which block
-    /// `lblk` of the file begins.
-    fn zero_edges(&self, run: Run, lblk: u64, pos: u64, end: u64) -> Result {
+    /// Takes blocks for a write of `bytes` of the file, and [zeroes its edges](Self::zero_edges).
+    fn alloc_edged(
+        &self,
+        node: &Node,
+        lblk: u64,
+        len: u64,
+        bytes: Range<u64>,
+    ) -> Result<Taken<'_>> {
+        loop {
+            let taken = self.alloc_data(node, lblk, len)?;
+            match self.zero_edges(taken.run(), lblk, bytes.clone()) {
+                Err(Error::Poison) => taken.retire(self.medium())?,
+                zeroed => return zeroed.map(|()| taken),
+            }
+        }
+    }
+
+    /// Zeros what a write of `bytes` of the file does not store of the blocks in `run`, which block
+    /// `lblk` of the file begins. They hold nothing, so those of them that are poisoned become
+    /// good.
+    fn zero_edges(&self, run: Run, lblk: u64, bytes: Range<u64>) -> Result {
+        let Range { start: pos, end } = bytes;
         let at = run.block.saturating_mul(BLOCK_SIZE);
         let head = pos.saturating_sub(lblk.saturating_mul(BLOCK_SIZE));
         let run_end = lblk.saturating_add(run.len).saturating_mul(BLOCK_SIZE);
         let tail = run_end.saturating_sub(end);
         let size = run.len.saturating_mul(BLOCK_SIZE);
         let mut stored = Stored::none();
+        if head > 0 || tail > 0 {
+            self.medium().heal(at, size)?;
+        }
         if head > 0 {
             stored = stored.and(Stored::zero(self.medium(), at, head)?);
         }
@@ -291,7 +335,21 @@ impl<M: Medium> Volume<M> {
     /// this returns, and its size includes them.
     pub fn end_write(&self, node: &mut Node, pos: u64, written: u64, now: DiskTime) -> Result {
         let done = self.finish_write(node, pos, written, now);
-        self.drop_pending(node);
+        match node.pending {
+            // Poison may be why.
+            Some(Pending {
+                extent,
+                owned: false,
+            }) if written == 0 => {
+                node.pending = None;
+                let run = Run {
+                    block: extent.pblk,
+                    len: extent.len,
+                };
+                let _ = self.alloc().retire(self.medium(), run);
+            }
+            _ => self.drop_pending(node),
+        }
         done
     }
 
@@ -320,7 +378,8 @@ impl<M: Medium> Volume<M> {
         let mut stored = Stored::none();
         if tail > 0 && tail < BLOCK_SIZE {
             let from = extent.pblk.saturating_add(len).saturating_mul(BLOCK_SIZE);
-            stored = Stored::zero(self.medium(), from.saturating_sub(tail), tail)?;
+            stored =
+                Stored::zero(self.medium(), from.saturating_sub(tail), tail).map_err(of_data)?;
         }
         self.publish(node, Extent { len, ..extent }, disk, stored)?;
         // What was published is no longer pending.
@@ -368,8 +427,17 @@ impl<M: Medium> Volume<M> {
             let at = block
                 .saturating_mul(BLOCK_SIZE)
                 .saturating_add(pos % BLOCK_SIZE);
-            Stored::zero(self.medium(), at, len)?.leave_to_commit();
+            let zeroed = Stored::zero(self.medium(), at, len);
+            zeroed.map_err(of_data)?.leave_to_commit();
         }
         Ok(())
+    }
+}
+
+/// An error of access to data as that of an operation: poison in data is no damage to the volume.
+pub(super) fn of_data(error: Error) -> Error {
+    match error {
+        Error::Poison => Error::Io,
+        other => other,
     }
 }

@@ -2,7 +2,10 @@
 
 //! Blocks for a range of a file, before there is data for them.
 
-use super::touch;
+use super::{
+    data::of_data,
+    touch, //
+};
 use crate::{
     alloc::{
         Run,
@@ -153,18 +156,29 @@ impl<M: Medium> Volume<M> {
                 Span::Hole => {
                     let new = self.alloc_data(node, at, found.len)?;
                     let Run { block, len } = new.run();
-                    taken.push(new)?;
                     let zero = match how {
                         Provide::Allocate(ready) | Provide::Zero(ready) => {
                             at.saturating_add(len) <= ready
                         }
                         Provide::WriteZeroes => true,
                     };
-                    (block, len, !zero, zero)
+                    if zero {
+                        match self.zero_slowly(new.run()) {
+                            Err(Error::Poison) => {
+                                // There may be others.
+                                new.retire(self.medium())?;
+                                continue;
+                            }
+                            zeroed => stored = stored.and(zeroed?),
+                        }
+                    }
+                    taken.push(new)?;
+                    (block, len, !zero, false)
                 }
             };
             if zero {
-                stored = stored.and(self.zero_slowly(Run { block: pblk, len })?);
+                let zeroed = self.zero_slowly(Run { block: pblk, len });
+                stored = stored.and(zeroed.map_err(of_data)?);
             }
             push_joined(
                 &mut with,

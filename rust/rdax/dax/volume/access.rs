@@ -129,7 +129,7 @@ impl Access<'_> {
 
     /// The address of byte `at`, and how many bytes follow it linearly, `len` at most.
     ///
-    /// To `read`, poison is `EIO`.
+    /// To `read`, poison is `EHWPOISON`.
     fn translate(&self, at: u64, len: u64, read: bool) -> Result<(NonNull<u8>, usize)> {
         let end = at.checked_add(len).ok_or(ERANGE)?;
         if end > self.volume.size {
@@ -161,7 +161,7 @@ impl Access<'_> {
         let mode = bindings::dax_access_mode::DAX_ACCESS;
         let (place, pages) = match self.ask(page, rest, mode) {
             Err(EHWPOISON) => match self.ask(page, needed, mode) {
-                Err(EHWPOISON) if read => self.ask(page, 1, mode).map_err(|_| EIO)?,
+                Err(EHWPOISON) if read => self.ask(page, 1, mode)?,
                 // A store does not mind; but what it leaves behind is no window to read.
                 Err(EHWPOISON) => {
                     let (place, pages) = self.locate(page, needed)?;
@@ -204,8 +204,8 @@ impl Access<'_> {
         Ok(())
     }
 
-    /// Reads `out.len()` bytes at byte `at`; `EIO` if any of them is poisoned, `ERANGE` if any
-    /// lies beyond the end.
+    /// Reads `out.len()` bytes at byte `at`; `EHWPOISON` if any of them is poisoned, `ERANGE` if
+    /// any lies beyond the end.
     pub fn load(&self, at: u64, out: &mut [u8]) -> Result {
         self.pieces(at, out.len() as u64, true, |addr, done, len| {
             let out = out.get_mut(done..done.saturating_add(len)).ok_or(ERANGE)?;
@@ -214,6 +214,7 @@ impl Access<'_> {
             to_result(unsafe {
                 bindings::rdax_helper_copy_mc(out.as_mut_ptr().cast(), addr.as_ptr().cast(), len)
             })
+            .map_err(|_| EHWPOISON)
         })
     }
 
@@ -245,10 +246,11 @@ impl Access<'_> {
 
     /// Stores zeroes over `len` bytes at byte `at`, around the CPU cache. Reschedules if long.
     ///
-    /// Whole poisoned pages are made good; `EIO` if part of one is to be zeroed.
+    /// Whole poisoned pages are made good; `EHWPOISON` if that fails, or if part of one is to be
+    /// zeroed.
     pub fn zero(&self, at: u64, len: u64) -> Result<Stored<InFlight>> {
         match self.zero_good(at, len) {
-            Err(err) if err == EIO && (at | len) % PAGE_SIZE == 0 => {
+            Err(EHWPOISON) if (at | len) % PAGE_SIZE == 0 => {
                 self.zero_pages(at / PAGE_SIZE, len / PAGE_SIZE)?;
             }
             done => done?,
@@ -256,7 +258,7 @@ impl Access<'_> {
         Ok(Stored::in_flight())
     }
 
-    /// Zeroes what is not poisoned; `EIO` where it is.
+    /// Zeroes what is not poisoned; `EHWPOISON` where it is.
     fn zero_good(&self, at: u64, len: u64) -> Result {
         const STEP: usize = 64 * PAGE_SIZE as usize;
         self.pieces(at, len, true, |addr, _, len| {
@@ -275,7 +277,7 @@ impl Access<'_> {
     }
 
     /// Makes `pages` pages from page `page` of the volume zero, durably after a
-    /// [fence](Volume::fence), and good if they were poisoned.
+    /// [fence](Volume::fence), and good if they were poisoned; `EHWPOISON` if that fails.
     pub fn zero_pages(&self, page: u64, pages: u64) -> Result {
         let end = page.checked_add(pages).ok_or(ERANGE)?;
         if end > self.volume.size / PAGE_SIZE {
@@ -292,9 +294,37 @@ impl Access<'_> {
                     1,
                 )
             })
-            .map_err(|_| EIO)?;
+            .map_err(|err| if err == ENXIO { EIO } else { EHWPOISON })?;
             // SAFETY: an `Access` may sleep.
             unsafe { bindings::rdax_helper_cond_resched() };
+        }
+        Ok(())
+    }
+
+    /// Makes those of `pages` pages from page `page` of the volume that are poisoned good, and
+    /// zero; `EHWPOISON` if that fails.
+    pub fn heal_pages(&self, page: u64, pages: u64) -> Result {
+        let end = page.checked_add(pages).ok_or(ERANGE)?;
+        if end > self.volume.size / PAGE_SIZE {
+            return Err(ERANGE);
+        }
+        let mode = bindings::dax_access_mode::DAX_ACCESS;
+        let mut next = page;
+        while next < end {
+            // Some drivers refuse a range of which any page is poisoned.
+            let good = match self.ask(next, end - next, mode) {
+                Err(EHWPOISON) => self.ask(next, 1, mode),
+                answer => answer,
+            };
+            let done = match good {
+                Ok((_, good)) => good,
+                Err(EHWPOISON) => {
+                    self.zero_pages(next, 1)?;
+                    1
+                }
+                Err(err) => return Err(err),
+            };
+            next = next.saturating_add(done);
         }
         Ok(())
     }
