@@ -4,6 +4,7 @@
 
 use crate::{
     error::errno,
+    failure,
     medium::Pmem,
     options::{
         OnError,
@@ -29,6 +30,7 @@ use kernel::{
 use rdax::{
     dax::{
         self,
+        Failure,
         OnVolume, //
     },
     fs::SuperBlock, //
@@ -132,6 +134,23 @@ impl Mount {
         }
     }
 
+    /// The name of the device, for messages.
+    pub(crate) fn device(&self) -> &CStr {
+        &self.device
+    }
+
+    /// Memory that failed held metadata in block `block`: nothing works from now on.
+    pub(crate) fn lose_metadata(&self, what: &str, block: u64) -> Error {
+        pr_err!(
+            "{}: memory failed: block {}, {}: shutting down\n",
+            *self.device,
+            block,
+            what
+        );
+        self.core.shut_down();
+        EUCLEAN
+    }
+
     /// Nothing works from now on.
     pub(crate) fn shut_down(&self) {
         if self.core.check_alive().is_ok() {
@@ -164,5 +183,9 @@ pub(crate) fn checked<V>(sb: &SuperBlock<Rdaxfs>, result: rdaxfs_core::Result<V>
 impl OnVolume for Rdaxfs {
     fn volume(mount: &Mount) -> &dax::Volume {
         mount.core.medium().volume()
+    }
+
+    fn notify_failure(sb: &SuperBlock<Self>, failure: Failure) -> Result {
+        failure::notify(sb, failure)
     }
 }

@@ -5,7 +5,7 @@
 //! What is durable, and in which order, is decided in the core (`rdaxfs_core`). This is the glue
 //! between it and the VFS: `super` mounts, `inode` gives inodes to the VFS, `namei` and `dir` have
 //! the names, `attr`, `xattr`, `acl` and `ioctl` the rest of metadata; `file`, `iomap`, `fault`,
-//! `truncate` and `fallocate` the data.
+//! `truncate` and `fallocate` the data; `failure` hears when the device fails.
 //!
 //! # Lock order
 //!
@@ -16,6 +16,7 @@ mod attr;
 mod dir;
 mod error;
 mod export;
+mod failure;
 mod fallocate;
 mod fault;
 mod file;

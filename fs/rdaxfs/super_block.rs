@@ -30,11 +30,7 @@ use kernel::{
     }, //
 };
 use rdax::{
-    dax::{
-        self,
-        Failure,
-        Holder, //
-    },
+    dax,
     fs::{
         context::{
             Parameter,
@@ -70,27 +66,6 @@ use rdaxfs_core::{
 /// What `statfs()` tells it by: "rdax".
 const MAGIC: u32 = 0x7264_6178;
 
-/// Hears of failures of the device.
-struct Watcher;
-
-impl Holder for Watcher {
-    fn notify_failure(&self, failure: Failure) -> Result {
-        match failure {
-            // Who maps the memory is killed; to others it is an error when they come by.
-            Failure::Memory { offset, len } => {
-                pr_err!(
-                    "memory failed: {} bytes at byte {} of a volume\n",
-                    len,
-                    offset
-                );
-                Err(EOPNOTSUPP)
-            }
-            // Every access fails from now on.
-            Failure::Removal => Ok(()),
-        }
-    }
-}
-
 fn is_rdaxfs(medium: &Pmem) -> bool {
     let mut bytes = [0; format_types::SUPER_SIZE];
     // Without a first superblock there may still be the second one.
@@ -100,7 +75,7 @@ fn is_rdaxfs(medium: &Pmem) -> bool {
 #[inline(never)]
 fn mount(sb: &SuperBlock<Rdaxfs, New>, request: Request) -> Result<Volume<Pmem>> {
     let device = sb.id();
-    let medium = Pmem::new(dax::Volume::new(sb, Arc::new(Watcher, GFP_KERNEL)?)?);
+    let medium = Pmem::new(dax::Volume::new(sb)?);
     if !is_rdaxfs(&medium) {
         if !request.quiet {
             pr_err!("{}: not an rdaxfs volume\n", device);

@@ -114,6 +114,30 @@ int rdax_helper_dax_wait_page(struct inode *inode, struct page *page)
 	return ret < 0 ? ret : 0;
 }
 
+/*
+ * One failed page of a file. mf_dax_kill_procs() marks the first page of a huge
+ * entry, whichever of them failed; the mark would stay when that is repaired.
+ */
+int rdax_helper_dax_kill_users(struct inode *inode, pgoff_t index, u64 pfn,
+			       int flags)
+{
+#ifdef CONFIG_MEMORY_FAILURE
+	struct address_space *mapping = inode->i_mapping;
+	unsigned int order = xa_get_order(&mapping->i_pages, index);
+	struct page *page = pfn_to_page(pfn);
+	struct page *first = pfn_to_page(round_down(pfn, 1UL << order));
+	bool marked = PageHWPoison(first);
+	int ret;
+
+	ret = mf_dax_kill_procs(mapping, index, 1, flags);
+	if (page != first && !marked && TestClearPageHWPoison(first))
+		SetPageHWPoison(page);
+	return ret;
+#else
+	return -EOPNOTSUPP;
+#endif
+}
+
 /* Whether there are entries for small pages; one for a huge page fills all. */
 bool rdax_helper_dax_has_small_entries(struct inode *inode, pgoff_t first,
 				       pgoff_t last)

@@ -94,6 +94,8 @@ int rdax_helper_dax_file_open(struct inode *inode, struct file *file);
 struct page *rdax_helper_dax_busy_page(struct inode *inode, loff_t first,
 				       loff_t last);
 int rdax_helper_dax_wait_page(struct inode *inode, struct page *page);
+int rdax_helper_dax_kill_users(struct inode *inode, unsigned long index,
+			       u64 pfn, int flags);
 bool rdax_helper_dax_has_small_entries(struct inode *inode, unsigned long first,
 				       unsigned long last);
 
@@ -148,6 +150,8 @@ void rdax_helper_sb_end_intwrite(struct super_block *sb);
 void rdax_helper_sb_set_read_only(struct super_block *sb);
 int rdax_helper_sb_freeze(struct super_block *sb);
 int rdax_helper_sb_thaw(struct super_block *sb);
+struct inode *rdax_helper_sb_next_inode(struct super_block *sb,
+					struct inode *prev);
 void rdax_helper_sb_fsid(struct super_block *sb, __kernel_fsid_t *fsid);
 void rdax_helper_super_set_uuid(struct super_block *sb, const u8 *uuid,
 				unsigned int len);

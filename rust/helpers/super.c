@@ -37,6 +37,34 @@ int rdax_helper_sb_thaw(struct super_block *sb)
 	return bdev_thaw(sb->s_bdev);
 }
 
+/*
+ * The inode after @prev (first: NULL) among those of a superblock that are in
+ * use, with a reference; gives up the one on @prev. One that is being read has
+ * no pages yet, and one that is being evicted has none for long.
+ */
+struct inode *rdax_helper_sb_next_inode(struct super_block *sb,
+					struct inode *prev)
+{
+	struct inode *inode, *next = NULL;
+
+	spin_lock(&sb->s_inode_list_lock);
+	inode = list_prepare_entry(prev, &sb->s_inodes, i_sb_list);
+	list_for_each_entry_continue(inode, &sb->s_inodes, i_sb_list) {
+		spin_lock(&inode->i_lock);
+		if (!(inode_state_read(inode) &
+		      (I_NEW | I_FREEING | I_WILL_FREE))) {
+			__iget(inode);
+			next = inode;
+		}
+		spin_unlock(&inode->i_lock);
+		if (next)
+			break;
+	}
+	spin_unlock(&sb->s_inode_list_lock);
+	iput(prev);
+	return next;
+}
+
 void rdax_helper_sb_fsid(struct super_block *sb, __kernel_fsid_t *fsid)
 {
 	if (sb->s_uuid_len)

@@ -3,13 +3,15 @@
 //! DAX devices: memory that filesystems map into user space directly.
 //!
 //! A driver makes a [`Device`]; a filesystem finds it as its [`Volume`]. Files on it are read and
-//! written by [`io`], mapped by [`fault`], and taken back by [`layout`].
+//! written by [`io`], mapped by [`fault`], and taken back by [`layout`], or by [`failure`] when memory
+//! fails or goes.
 //!
 //! This module does not support device-dax character devices.
 //!
 //! C header: [`include/linux/dax.h`](srctree/include/linux/dax.h)
 
 mod device;
+pub mod failure;
 pub mod fault;
 pub(crate) mod holder;
 pub mod io;
@@ -24,7 +26,7 @@ pub use self::device::{
 };
 pub use self::holder::{
     Failure,
-    Holder, //
+    MemoryFailure, //
 };
 pub use self::volume::{
     Access,

@@ -3,48 +3,98 @@
 //! Who hears of failures of a DAX device: its holder.
 //!
 //! The DAX core calls a holder within `dax_read_lock()`, for whose end a filesystem cannot wait.
-//! So what the core keeps is a number, never reused, that is looked up here.
+//! So what the core keeps is a number, never reused, that is looked up here. It leads to a
+//! superblock only from when that is mounted until its inodes begin to go; unmounting waits for
+//! the calls that found it.
 //!
 //! # Lock order
 //!
-//! `dax_read_lock()`, then `HOLDERS`, inside which nothing is taken.
+//! `dax_read_lock()` (or `s_umount`, of a superblock that comes or goes), then `Member::mounted`,
+//! then the locks of the filesystem. `HOLDERS` is taken on its own, and nothing inside it.
 //!
 //! C source: [`drivers/dax/super.c`](srctree/drivers/dax/super.c)
 
-use crate::bindings;
+use super::OnVolume;
+use crate::{
+    bindings,
+    fs::{
+        super_block,
+        SuperBlock, //
+    }, //
+};
 use core::ptr;
 use kernel::{
     error::from_result,
+    new_mutex,
     prelude::*,
     sync::{
         atomic::{
             Atomic,
             Relaxed, //
         },
-        Arc, //
+        Arc,
+        Mutex, //
     }, //
 };
 
+/// `len` bytes from byte `offset` of a volume lost their data.
+#[derive(Clone, Copy, Debug)]
+pub struct MemoryFailure {
+    /// First byte.
+    pub offset: u64,
+    /// Length in bytes.
+    pub len: u64,
+    /// What `memory_failure()` was called with.
+    pub(super) flags: c_int,
+}
+
 /// What failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Failure {
-    /// `len` bytes from byte `offset` of the volume lost their data.
-    Memory {
-        /// First byte.
-        offset: u64,
-        /// Length in bytes.
-        len: u64,
-    },
-    /// The device goes away; every access fails from now on.
+    /// Some memory.
+    Memory(MemoryFailure),
+    /// The device goes away; every access fails once the filesystem has returned.
     Removal,
 }
 
-/// Hears of failures of a volume.
-pub trait Holder: Send + Sync {
-    /// Something failed. `EOPNOTSUPP` asks the kernel to kill the processes that map the memory.
+/// A superblock that may be told.
+#[pin_data]
+struct Member {
+    sb: *mut bindings::super_block,
+    /// # Safety
     ///
-    /// Context: process context, may sleep; may run until after the volume is dropped.
-    fn notify_failure(&self, failure: Failure) -> Result;
+    /// The superblock has its data and its inodes.
+    notify: unsafe fn(*mut bindings::super_block, Failure) -> Result,
+    /// Whether `sb` has its data and its inodes.
+    #[pin]
+    mounted: Mutex<bool>,
+}
+
+// SAFETY: a superblock belongs to no thread.
+unsafe impl Send for Member {}
+// SAFETY: `sb` is followed under `mounted` only.
+unsafe impl Sync for Member {}
+
+/// # Safety
+///
+/// `sb` is a superblock of a `T` that has its data and its inodes.
+unsafe fn notify_superblock<T: OnVolume>(
+    sb: *mut bindings::super_block,
+    failure: Failure,
+) -> Result {
+    // SAFETY: by this function's own requirement.
+    T::notify_failure(unsafe { SuperBlock::from_ptr(sb) }, failure)
+}
+
+impl Member {
+    fn notify(&self, failure: Failure) -> Result {
+        let mounted = self.mounted.lock();
+        if !*mounted {
+            return Err(EOPNOTSUPP);
+        }
+        // SAFETY: so it is, and `close` waits for the lock before that ends.
+        unsafe { (self.notify)(self.sb, failure) }
+    }
 }
 
 struct Entry {
@@ -52,7 +102,7 @@ struct Entry {
     /// Where the volume lies on the DAX device, in bytes.
     start: u64,
     size: u64,
-    holder: Arc<dyn Holder>,
+    member: Arc<Member>,
 }
 
 kernel::sync::global_lock! {
@@ -68,19 +118,58 @@ pub(crate) fn init() {
     unsafe { HOLDERS.init() };
 }
 
+/// From now on `sb` is told of failures, if it is a holder.
+///
+/// # Safety
+///
+/// `sb` has its data and can have inodes, until [`close`] has returned.
+pub(crate) unsafe fn open(sb: *mut bindings::super_block) {
+    if let Some(member) = member_of(sb) {
+        *member.mounted.lock() = true;
+    }
+}
+
+/// Waits until nobody tells `sb` anything, and lets nobody begin to.
+///
+/// Context: `s_umount` held, sleeps; as long as the filesystem needs to handle a failure.
+pub(crate) fn close(sb: *mut bindings::super_block) {
+    if let Some(member) = member_of(sb) {
+        *member.mounted.lock() = false;
+    }
+}
+
+fn member_of(sb: *mut bindings::super_block) -> Option<Arc<Member>> {
+    let holders = HOLDERS.lock();
+    let mut entries = holders.iter();
+    let found = entries.find(|entry| entry.member.sb == sb);
+    found.map(|entry| entry.member.clone())
+}
+
 /// An entry in the list of holders, until it is dropped.
 pub(crate) struct Registration(usize);
 
 impl Registration {
-    /// Registers the holder of the `size` bytes from byte `start` of a DAX device.
-    pub(crate) fn new(start: u64, size: u64, holder: Arc<dyn Holder>) -> Result<Self> {
+    /// Registers `sb`, whose volume is the `size` bytes from byte `start` of a DAX device.
+    pub(crate) fn new<T: OnVolume>(
+        sb: &SuperBlock<T, super_block::New>,
+        start: u64,
+        size: u64,
+    ) -> Result<Self> {
+        let member = Arc::pin_init(
+            try_pin_init!(Member {
+                sb: sb.as_ptr(),
+                notify: notify_superblock::<T>,
+                mounted <- new_mutex!(false, "rdax::dax::holder"),
+            }),
+            GFP_KERNEL,
+        )?;
         let id = NEXT.fetch_add(1, Relaxed);
         HOLDERS.lock().push(
             Entry {
                 id,
                 start,
                 size,
-                holder,
+                member,
             },
             GFP_KERNEL,
         )?;
@@ -99,7 +188,6 @@ impl Drop for Registration {
         let found = holders.iter().position(|entry| entry.id == self.0);
         let removed = found.map(|index| holders.remove(index));
         drop(holders);
-        // The holder's own code runs without the lock.
         drop(removed);
     }
 }
@@ -110,21 +198,22 @@ fn notify(token: *mut c_void, offset: u64, len: u64, flags: c_int) -> Result {
         .iter()
         .find(|entry| entry.id == token.addr())
         .ok_or(EOPNOTSUPP)?;
-    let (start, size, holder) = (entry.start, entry.size, entry.holder.clone());
+    let (start, size, member) = (entry.start, entry.size, entry.member.clone());
     drop(holders);
 
     if flags & bindings::mf_flags_MF_MEM_PRE_REMOVE as c_int != 0 {
-        return holder.notify_failure(Failure::Removal);
+        return member.notify(Failure::Removal);
     }
     let first = offset.max(start);
     let end = offset.saturating_add(len).min(start.saturating_add(size));
     if first >= end {
         return Err(EOPNOTSUPP);
     }
-    holder.notify_failure(Failure::Memory {
+    member.notify(Failure::Memory(MemoryFailure {
         offset: first - start,
         len: end - first,
-    })
+        flags,
+    }))
 }
 
 /// # Safety

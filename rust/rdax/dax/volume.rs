@@ -20,7 +20,7 @@ pub use self::access::Access;
 
 use super::holder::{
     self,
-    Holder,
+    Failure,
     Registration, //
 };
 use crate::{
@@ -39,8 +39,7 @@ use core::ptr::{
 };
 use kernel::{
     error::to_result,
-    prelude::*,
-    sync::Arc, //
+    prelude::*, //
 };
 
 /// Pages of a huge page.
@@ -50,6 +49,12 @@ const HUGE_PAGES: u64 = bindings::RDAX_PMD_SIZE as u64 / PAGE_SIZE;
 pub trait OnVolume: FileSystem {
     /// The volume of a mounted filesystem.
     fn volume(data: &Self::SuperData) -> &Volume;
+
+    /// Something of the volume failed, or is about to. `EOPNOTSUPP` asks the kernel to kill the
+    /// processes that map the memory.
+    ///
+    /// Context: process context within `dax_read_lock()`, may sleep. Unmounting waits for it.
+    fn notify_failure(sb: &SuperBlock<Self>, failure: Failure) -> Result;
 }
 
 /// Our references to a DAX device and to the block device in front of it.
@@ -100,19 +105,16 @@ unsafe impl Send for Volume {}
 unsafe impl Sync for Volume {}
 
 impl Volume {
-    /// The volume under a superblock that is being filled. `holder` hears of its failures.
+    /// The volume under a superblock that is being filled, which hears of its failures once it is
+    /// mounted.
     ///
-    /// `EOPNOTSUPP` if the block device has no DAX. A DAX device has one holder: on the second
-    /// partition of a disk, `holder` hears nothing.
+    /// `EOPNOTSUPP` if the block device has no DAX. A DAX device has one holder: the filesystem on
+    /// the second partition of a disk hears nothing.
     ///
     /// Context: process context, sleeps.
-    pub fn new<T: FileSystem>(
-        sb: &SuperBlock<T, super_block::New>,
-        holder: Arc<dyn Holder>,
-    ) -> Result<Self> {
-        let sb = sb.as_ptr();
+    pub fn new<T: OnVolume>(sb: &SuperBlock<T, super_block::New>) -> Result<Self> {
         // SAFETY: a valid superblock; these do not change while it is one.
-        let (bdev, file) = unsafe { ((*sb).s_bdev, (*sb).s_bdev_file) };
+        let (bdev, file) = unsafe { ((*sb.as_ptr()).s_bdev, (*sb.as_ptr()).s_bdev_file) };
         let (bdev, file) = (
             NonNull::new(bdev).ok_or(ENOTBLK)?,
             NonNull::new(file).ok_or(ENOTBLK)?,
@@ -140,7 +142,7 @@ impl Volume {
             bdev_file: file,
             registration: None,
         };
-        device.hold(start, size, holder)?;
+        device.hold(sb, start, size)?;
         // INVARIANT: `fs_dax_get_by_bdev()` refuses volumes that are not whole pages.
         let mut volume = Self {
             // SAFETY: by the invariant of `device`.
@@ -228,9 +230,14 @@ impl Volume {
 }
 
 impl Device {
-    /// Makes `holder` the device's holder, unless it has one.
-    fn hold(&mut self, start: u64, size: u64, holder: Arc<dyn Holder>) -> Result {
-        let registration = Registration::new(start, size, holder)?;
+    /// Makes `sb` the device's holder, unless it has one.
+    fn hold<T: OnVolume>(
+        &mut self,
+        sb: &SuperBlock<T, super_block::New>,
+        start: u64,
+        size: u64,
+    ) -> Result {
+        let registration = Registration::new(sb, start, size)?;
         let mut offset = 0;
         // SAFETY: by the type invariant; the table is static and the token no address.
         let held = unsafe {

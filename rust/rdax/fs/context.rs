@@ -12,7 +12,10 @@ use super::{
     },
     FileSystem, //
 };
-use crate::bindings;
+use crate::{
+    bindings,
+    dax::holder, //
+};
 use core::marker::PhantomData;
 use kernel::{
     error::{
@@ -207,8 +210,11 @@ impl<T: FileSystem> ContextVTable<T> {
             if root.is_null() {
                 return Err(ENOMEM);
             }
-            // SAFETY: as above.
-            unsafe { (*sb.as_ptr()).s_root = root };
+            // SAFETY: as above. `kill_sb` begins by closing it.
+            unsafe {
+                (*sb.as_ptr()).s_root = root;
+                holder::open(sb.as_ptr());
+            }
             Ok(0)
         })
     }

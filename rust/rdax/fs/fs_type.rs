@@ -9,7 +9,10 @@ use super::{
     inode::InodeCache,
     FileSystem, //
 };
-use crate::bindings;
+use crate::{
+    bindings,
+    dax::holder, //
+};
 use core::{
     marker::PhantomPinned,
     mem::offset_of, //
@@ -109,6 +112,7 @@ impl<T: FileSystem> Registration<T> {
     ///
     /// `sb` is a superblock of a `T` that is mounted no more, or has not been filled.
     unsafe extern "C" fn kill_sb_callback(sb: *mut bindings::super_block) {
+        holder::close(sb);
         // SAFETY: by this function's own requirement. `s_fs_info` is null or the superblock's
         // own `Arc`; after `generic_shutdown_super()` nobody uses it.
         unsafe {

@@ -16,6 +16,10 @@ pub use self::statfs::Statfs;
 
 use super::{
     fs_type::Registration,
+    inode::{
+        self,
+        Inode, //
+    },
     FileSystem,
     Timespec, //
 };
@@ -139,6 +143,32 @@ impl<T: FileSystem> SuperBlock<T> {
     pub fn freeze(&self) -> Result {
         // SAFETY: by the type invariant.
         to_result(unsafe { bindings::rdax_helper_sb_freeze(self.as_ptr()) })
+    }
+
+    /// Calls `f` for each inode that is in memory. Those that come meanwhile may be left out, and
+    /// so are those that go.
+    ///
+    /// If the file is deleted while `f` has it, this ends its eviction, see
+    /// [`FileSystem::unmap_inode`].
+    ///
+    /// Context: sleeps.
+    pub fn for_each_inode(&self, mut f: impl FnMut(&Inode<T>)) {
+        let mut inode = core::ptr::null_mut();
+        loop {
+            // SAFETY: by the type invariant; null, or the last answer with its reference, which
+            // this gives back.
+            inode = unsafe { bindings::rdax_helper_sb_next_inode(self.as_ptr(), inode) };
+            if inode.is_null() {
+                return;
+            }
+            // SAFETY: an inode of a `T`, which others can find.
+            if unsafe { inode::is_initialised::<T>(inode) } {
+                // SAFETY: initialised, and referenced until the next turn.
+                f(unsafe { Inode::from_ptr(inode) });
+            }
+            // SAFETY: this may sleep.
+            unsafe { bindings::rdax_helper_cond_resched() };
+        }
     }
 
     /// Ends [`Self::freeze`].

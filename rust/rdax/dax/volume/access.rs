@@ -127,6 +127,11 @@ impl Access<'_> {
         self.ask(page, pages, bindings::dax_access_mode::DAX_RECOVERY_WRITE)
     }
 
+    /// The page frame of page `page` of the volume, poisoned or not.
+    pub(crate) fn pfn(&self, page: u64) -> Result<u64> {
+        Ok(self.locate(page, 1)?.0.pfn)
+    }
+
     /// The address of byte `at`, and how many bytes follow it linearly, `len` at most.
     ///
     /// To `read`, poison is `EHWPOISON`.

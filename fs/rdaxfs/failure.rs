@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory of the device fails, or goes away.
+//!
+//! Whose memory it was is found without an index: files that are mapped have inodes in memory, and
+//! those know their blocks. If none of them has a failed block, the inodes on the medium are read.
+//!
+//! # Lock order
+//!
+//! `invalidate_lock`, then the node; not both while users are killed, who may hold entries of the
+//! mapping.
+
+use crate::{
+    mount::Mount,
+    Rdaxfs, //
+};
+use kernel::prelude::*;
+use rdax::{
+    dax::{
+        layout::InvalidateShared,
+        Failure,
+        MemoryFailure, //
+    },
+    fs::{
+        Inode,
+        SuperBlock, //
+    }, //
+};
+use rdaxfs_core::{
+    format_types::{
+        BLOCK_SHIFT,
+        BLOCK_SIZE, //
+    },
+    Held,
+    Role, //
+};
+
+/// Whoever has to know is told, or killed.
+pub(crate) fn notify(sb: &SuperBlock<Rdaxfs>, failure: Failure) -> Result {
+    match failure {
+        Failure::Memory(failure) => {
+            let first = failure.offset >> BLOCK_SHIFT;
+            let end = failure
+                .offset
+                .saturating_add(failure.len)
+                .div_ceil(BLOCK_SIZE);
+            (first..end).try_for_each(|block| lose(sb, block, &failure))
+        }
+        Failure::Removal => {
+            remove(sb);
+            Ok(())
+        }
+    }
+}
+
+/// A block lost its content.
+fn lose(sb: &SuperBlock<Rdaxfs>, block: u64, failure: &MemoryFailure) -> Result {
+    let mount = sb.data();
+    match mount.core().role(block) {
+        Role::Volume(what) => return Err(mount.lose_metadata(what, block)),
+        Role::Free => {
+            pr_warn!("{}: memory of free block {} failed\n", sb.id(), block);
+            return Ok(());
+        }
+        Role::Inode => {}
+    }
+    let mut done = None;
+    sb.for_each_inode(|inode| {
+        if done.is_none() {
+            done = lose_of(inode, block, failure);
+        }
+    });
+    match done {
+        Some(done) => done,
+        None => lose_unused(mount, block),
+    }
+}
+
+/// If the inode has the block: it has lost it.
+fn lose_of(inode: &Inode<Rdaxfs>, block: u64, failure: &MemoryFailure) -> Option<Result> {
+    let mount = inode.sb().data();
+    // What is found stays where it is.
+    let lock = InvalidateShared::new(inode);
+    let node = inode.data().read();
+    let held = mount.core().held(&node, block)?;
+    let ino = node.ino();
+    drop(node);
+    Some(match held {
+        Held::Metadata(what) => Err(mount.lose_metadata(what, block)),
+        Held::Data(lblk) => {
+            tell_loss(mount, ino, lblk);
+            let pos = lblk.saturating_mul(BLOCK_SIZE);
+            inode.kill_users(pos, block, failure, &lock)
+        }
+    })
+}
+
+/// No inode in memory has the block, so nobody uses it.
+fn lose_unused(mount: &Mount, block: u64) -> Result {
+    match mount.core().find_owner(block) {
+        Ok(Some((_, Held::Metadata(what)))) => Err(mount.lose_metadata(what, block)),
+        Ok(Some((ino, Held::Data(lblk)))) => {
+            tell_loss(mount, ino, lblk);
+            Ok(())
+        }
+        _ => {
+            pr_err!(
+                "{}: memory of block {} failed, whose owner is not known\n",
+                mount.device(),
+                block
+            );
+            Ok(())
+        }
+    }
+}
+
+fn tell_loss(mount: &Mount, ino: u64, lblk: u64) {
+    let start = lblk.saturating_mul(BLOCK_SIZE);
+    pr_err!(
+        "{}: memory failed: inode {}: bytes {}-{} are lost\n",
+        mount.device(),
+        ino,
+        start,
+        start.saturating_add(BLOCK_SIZE - 1)
+    );
+}
+
+/// The memmap of the device is about to go, so no file may have pages of it any more.
+fn remove(sb: &SuperBlock<Rdaxfs>) {
+    // Faults fail from now on.
+    sb.data().shut_down();
+    sb.for_each_inode(|inode| {
+        if inode.is_reg() {
+            inode.revoke();
+        }
+    });
+}
