@@ -129,6 +129,13 @@ impl Medium for FileMedium {
 
     fn load(&self, at: u64, out: &mut [u8]) -> Result {
         self.check(at, out.len() as u64)?;
+        if self.file.read_exact_at(out, at).is_ok() {
+            return Ok(());
+        }
+        // Good blocks share the fate of bad ones that the page cache reads together with them: from
+        // now on each is read alone.
+        let _ = rustix::fs::fadvise(&self.file, 0, None, Advice::Random);
+        let _ = rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed);
         self.file.read_exact_at(out, at).map_err(|_| Error::Io)
     }
 
