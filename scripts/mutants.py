@@ -3,7 +3,8 @@
 """Breaks the code in one place after the other and runs the test that has to
 notice. `make mutants` calls it; M=glob,glob selects by name, M=list lists.
 
-tools/testing/mutants.toml has the places: [[mutant]] with
+tools/testing/mutants.toml and tools/testing/*/mutants.toml have the places:
+[[mutant]] with
   name     what is broken
   file     where; `find` occurs once in it and becomes `replace`
   test     what T= of make test selects: at least one of these has to fail
@@ -39,7 +40,8 @@ def selected(mutant):
 
 
 def copy_tree():
-    """What git knows or would add, with the times of files that did not change."""
+    """What git knows or would add. Times are not copied: what a mutant changed is new
+    to make when it is changed back."""
     TREE.mkdir(parents=True, exist_ok=True)
     listing = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z"],
@@ -47,9 +49,20 @@ def copy_tree():
     ).stdout
     names = b"\0".join(n for n in listing.split(b"\0") if n and (TOP / os.fsdecode(n)).exists())
     subprocess.run(
-        ["rsync", "-a", "--checksum", "--from0", "--files-from=-", f"{TOP}/", f"{TREE}/"],
+        ["rsync", "-rlp", "--checksum", "--from0", "--files-from=-", f"{TOP}/", f"{TREE}/"],
         input=names, check=True,
     )
+
+
+def logs(names):
+    """What the tests printed."""
+    paths = [TREE / "build/debug/test-logs" / f"{name}.log" for name in names]
+    return [path.read_text(errors="replace") for path in paths if path.exists()]
+
+
+def read_mutants():
+    files = [*TOP.glob("tools/testing/mutants.toml"), *TOP.glob("tools/testing/*/mutants.toml")]
+    return [mutant for file in files for mutant in tomllib.loads(file.read_text())["mutant"]]
 
 
 def run_test(mutant):
@@ -65,16 +78,16 @@ def run_test(mutant):
     names = [line.split()[1] for line in lines if line.lstrip().startswith("FAIL ")]
     wanted = [word.strip() for word in mutant["test"].split(",")]
     caught = any(fnmatch.fnmatchcase(name, word) for name in names for word in wanted)
+    caught = caught and not any("could not compile" in log for log in logs(names))
     told = [line.strip() for line in lines if "not ok" in line]
     return caught, (told or lines)[-12:] if not caught else told[:1]
 
 
 def mutate(mutant):
-    original = TOP / mutant["file"]
-    text = original.read_text()
+    broken = TREE / mutant["file"]
+    text = broken.read_text()
     if text.count(mutant["find"]) != 1:
         return False, [f"{mutant['file']}: 'find' occurs {text.count(mutant['find'])} times"]
-    broken = TREE / mutant["file"]
     broken.write_text(text.replace(mutant["find"], mutant["replace"]))
     try:
         return run_test(mutant)
@@ -83,13 +96,12 @@ def mutate(mutant):
 
 
 def main():
-    mutants = tomllib.loads((TOP / "tools/testing/mutants.toml").read_text())["mutant"]
-    mutants = [mutant for mutant in mutants if selected(mutant)]
+    mutants = read_mutants()
     if os.environ.get("M") == "list":
-        mutants = tomllib.loads((TOP / "tools/testing/mutants.toml").read_text())["mutant"]
         for mutant in mutants:
             say(f"{mutant['test']:<16}{mutant['name']}")
         return 0
+    mutants = [mutant for mutant in mutants if selected(mutant)]
     copy_tree()
     caught = missed = 0
     for mutant in mutants:
