@@ -6,7 +6,6 @@ use rdaxfs_core::{
     format,
     format_types::DiskTime,
     AttrChange,
-    Error,
     FormatOptions,
     Medium,
     MountOptions,
