@@ -11,7 +11,16 @@ Exit status: that of the guest's command, or
   124  the time given by --timeout is over
   125  the guest died (panic, oops, QEMU gone) or its kernel log has a report
   126  the VM could not be set up
-With --kill-on the status is 0 if the text appeared and the kernel log is clean.
+With --kill-on the status is 0 if the line appeared and the kernel log is clean.
+
+Power cuts: --kill-on LINE is one, the end of the VM. --copy-on
+"LINE[+MICROSECONDS]=FILE", as often as wanted, copies what one would leave: when
+LINE was printed and the time is over, the CPUs are stopped, the file of the first
+nvdimm or virtio region is copied to FILE, the last line that was printed goes to
+FILE.last, and the VM goes on. With --copy-if "COMMAND" the CPUs are stopped again
+and again, at random points, until "COMMAND REGION_FILE FILE" succeeds; then, or
+if it does not in 200 of them, the copy is made. A VM that ends before all is
+done has died.
 
 Persistent memory, --pmem (whitespace separated, may be given several times):
   memmap:SIZE[@SKEW]  part of RAM marked persistent (kernel parameter memmap=);
@@ -31,11 +40,14 @@ import selectors
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+import powercut
 
 TOP = Path(__file__).resolve().parent.parent
 CACHE = Path(
@@ -207,6 +219,48 @@ def scan_log(text):
     ]
 
 
+class Output:
+    """The guest's output on its way to ours."""
+
+    def __init__(self, streams, kill_on, cuts):
+        self.kill_on = kill_on.encode() if kill_on else None
+        self.cuts = cuts
+        self.kill_due = False
+        self.line = b""
+        self.selector = selectors.DefaultSelector()
+        for fd, target in streams.items():
+            self.selector.register(fd, selectors.EVENT_READ, target)
+
+    def open(self):
+        return bool(self.selector.get_map())
+
+    def look(self, data):
+        if self.cuts:
+            self.cuts.feed(data)
+        *lines, self.line = (self.line + data).split(b"\n")
+        if any(line.rstrip(b"\r") == self.kill_on for line in lines):
+            self.kill_due = True
+
+    def take(self, timeout):
+        """Passes on what there is; whether there was any."""
+        events = self.selector.select(timeout)
+        for key, _ in events:
+            data = os.read(key.fd, 1 << 16)
+            if not data:
+                self.selector.unregister(key.fd)
+                os.close(key.fd)
+                continue
+            if key.data == 1:
+                self.look(data)
+            while data:
+                data = data[os.write(key.data, data) :]
+        return bool(events)
+
+    def take_all(self):
+        while self.open() and self.take(0):
+            pass
+
+
 class Vm:
     def __init__(self, options, run_dir):
         self.options = options
@@ -229,6 +283,21 @@ class Vm:
         except BlockingIOError:
             self.log = self.log.with_name(f"{self.log.stem}-{os.getpid()}{self.log.suffix}")
         self.qemu = None
+        self.cuts = self.plan_cuts()
+
+    def plan_cuts(self):
+        """What --copy-on asks for, if anything."""
+        if not self.options.copy_on:
+            return None
+        files = [r.file for r in self.regions if r.kind in ("nvdimm", "virtio") and r.file]
+        if not files:
+            raise SetupError("--copy-on needs an nvdimm or virtio region with a file")
+        try:
+            copies = [powercut.parse_copy(spec) for spec in self.options.copy_on]
+        except ValueError as error:
+            raise SetupError(f"--copy-on: {error}") from None
+        condition = shlex.split(self.options.copy_if or "")
+        return powercut.Cuts(copies, Path(files[0]).absolute(), condition)
 
     def environment(self):
         values = {
@@ -304,7 +373,8 @@ class Vm:
         size = f"{self.ram // MIB}M"
         if plugged:
             # Room for the alignment of each device.
-            size += f",slots=16,maxmem={(self.ram + plugged) // MIB + 16 * 1024}M"
+            slots = max(16, len(self.regions))
+            size += f",slots={slots},maxmem={(self.ram + plugged) // MIB + slots * 1024}M"
         return ["-machine", machine, *arguments, *self.options.qemu], kernel, size
 
     def kernel_parameters(self):
@@ -446,18 +516,27 @@ class Vm:
                          ("stderr", err_write), ("dev_stderr", err_write)):
             self.set_chardev(qemu, name, f"file,path=/proc/self/fd/{fd}")
         self.set_chardev(qemu, "ret", f"file,path={status_file}")
+        fds = [out_write, err_write]
+        qmp = None
+        if self.cuts:
+            ours, theirs = socket.socketpair()
+            fds.append(theirs.detach())
+            qemu += ["-chardev", f"socket,id=qmp,fd={fds[-1]}", "-mon", "chardev=qmp,mode=control"]
+            qmp = powercut.Qmp(ours)
         started = time.monotonic()
         with open(self.dir / "qemu.log", "wb") as qemu_log:
             self.start(
                 qemu,
-                (out_write, err_write),
+                fds,
                 stdin=subprocess.DEVNULL,
                 stdout=qemu_log,
                 stderr=qemu_log,
             )
-        os.close(out_write)
-        os.close(err_write)
-        outcome = self.pump({out_read: 1, err_read: 2}, started)
+        for fd in fds:
+            os.close(fd)
+        streams = {out_read: 1, err_read: 2}
+        output = Output(streams, self.options.kill_on, self.cuts)
+        outcome = self.pump(output, qmp, started)
         if outcome != "end":
             self.kill()
         self.qemu.wait()
@@ -467,39 +546,23 @@ class Vm:
             say(f"{elapsed:.1f} s in all, status {status}")
         return status
 
-    def pump(self, streams, started):
+    def pump(self, output, qmp, started):
         """Passes the guest's output on until QEMU is gone or has to go."""
         deadline = started + self.options.timeout
-        wanted = self.options.kill_on.encode() if self.options.kill_on else None
-        line = b""
-        with selectors.DefaultSelector() as selector:
-            for fd, target in streams.items():
-                selector.register(fd, selectors.EVENT_READ, target)
-            while selector.get_map():
-                remaining = deadline - time.monotonic()
-                events = selector.select(max(remaining, 0)) if remaining > 0 else []
-                if not events:
-                    return "timeout"
-                for key, _ in events:
-                    data = os.read(key.fd, 1 << 16)
-                    if not data:
-                        selector.unregister(key.fd)
-                        os.close(key.fd)
-                        continue
-                    if key.data == 1 and wanted:
-                        *lines, line = (line + data).split(b"\n")
-                        if any(text.rstrip(b"\r") == wanted for text in lines):
-                            # The power cut comes before anything else.
-                            self.kill()
-                            self.write(1, data)
-                            return "kill"
-                    self.write(key.data, data)
-        return "end"
-
-    @staticmethod
-    def write(fd, data):
-        while data:
-            data = data[os.write(fd, data) :]
+        while output.open():
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or not output.take(remaining):
+                return "timeout"
+            if self.cuts:
+                try:
+                    self.cuts.make(qmp, output.take_all)
+                except OSError as error:
+                    # The status tells what became of QEMU.
+                    say(f"copying the memory: {error}")
+                    self.kill()
+            if output.kill_due:
+                self.kill()
+        return "kill" if output.kill_due else "end"
 
     def judge(self, outcome, status_file):
         console = self.log.read_text(errors="replace")
@@ -511,14 +574,17 @@ class Vm:
         if outcome == "timeout":
             self.fail(f"no end after {self.options.timeout} s", console, reports)
             return STATUS_TIMEOUT
+        missed = self.cuts.left() if self.cuts else []
+        if outcome != "kill" and self.options.kill_on:
+            missed.append(self.options.kill_on)
         if outcome == "kill":
             status = 0
         elif status is None:
             qemu = (self.dir / "qemu.log").read_text(errors="replace").strip()
             self.fail("the guest died" + (f"; QEMU says: {qemu}" if qemu else ""), console, reports)
             return STATUS_DIED
-        elif self.options.kill_on:
-            say(f"the guest ended with status {status} before it printed '{self.options.kill_on}'")
+        if missed:
+            say(f"the guest ended with status {status} before the power cut at '{missed[0]}'")
             return STATUS_DIED
         if reports:
             self.fail("the kernel log has a report", None, reports)
@@ -560,6 +626,8 @@ def parse_arguments():
     add("--tcg", action="store_true", help="no KVM even if there is")
     add("--tcg-threads", choices=("single", "multi"), default="single", help="when emulating")
     add("--kill-on", metavar="LINE", help="kill -9 QEMU when the command prints this line")
+    add("--copy-on", action="append", default=[], metavar="LINE[+US]=FILE", help="see above")
+    add("--copy-if", metavar="COMMAND", help="see above")
     add("--interactive", action="store_true", help="a shell on this terminal")
     add("--qemu", action="append", default=[], help="one more argument for QEMU")
     add("--show-command", action="store_true", help="print QEMU's command line")
