@@ -56,6 +56,7 @@ help:
 	@echo '  CPUS= MEM= TIMEOUT=   of the VM (2, 2G or 3G, 600 s)'
 	@echo '  FS= CASES= DRIVER= REPEAT=   of bench: "ext4 xfs rdaxfs", "append* create",'
 	@echo '                  rdax_pmem or nd_pmem, boots to compare (1)'
+	@echo '  RDAX_ROUNDS= RDAX_SEED= ...   of tests, RDAX_TIMEOUT= for all: Documentation/testing.rst'
 	@echo '  V=1             show the commands'
 	@echo 'Kernels and tools are kept in $${RDAX_CACHE:-~/.cache/rdax}.'
 

@@ -12,12 +12,17 @@ in VMs, as many as possible in one boot. `make test` calls it.
 
 T=name,glob* selects tests by name; T=list shows the names. Logs are in
 BUILD/test-logs/. The last line is "N passed, N failed[, N skipped]".
+
+RDAX_TIMEOUT=FACTOR multiplies the timeouts of all tests. Every other RDAX_*
+of the environment that is no setting of the scripts is one of the knobs that
+the tests' headers document; it reaches them on the host and in the VMs.
 """
 
 import concurrent.futures
 import configparser
 import fcntl
 import fnmatch
+import math
 import os
 import re
 import secrets
@@ -45,6 +50,17 @@ HOST_CRATES = {
 BOOT_SECONDS = 300
 # Bytes of stack that one function of a module may take.
 FRAME_LIMIT = 4096
+# What RDAX_* is for the scripts, or comes from them.
+NO_KNOBS = {
+    "RDAX_BUILD",
+    "RDAX_CACHE",
+    "RDAX_LOGS",
+    "RDAX_SELFTESTS",
+    "RDAX_SHARE",
+    "RDAX_TIMEOUT",
+    "RDAX_TOP",
+    "RDAX_VM",
+}
 # How often a boot group may fail before any module of ours is loaded.
 SPOILED_BOOTS = 2
 MODULE_LOADED = "rdax: loading out-of-tree module"
@@ -114,7 +130,27 @@ class Tally:
                 say(f"         log: {os.path.relpath(log, os.getcwd())}")
 
 
-def read_tests():
+def knobs(environment):
+    """The settings of the tests in the environment."""
+    return {
+        name: environment[name]
+        for name in sorted(environment)
+        if name.startswith("RDAX_") and name not in NO_KNOBS
+    }
+
+
+def timeout_factor(environment):
+    text = environment.get("RDAX_TIMEOUT") or "1"
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = 0
+    if not 0 < factor < 1e6:
+        sys.exit(f"RDAX_TIMEOUT={text} is not a factor for the timeouts")
+    return factor
+
+
+def read_tests(factor=1):
     tests = []
     for number, line in enumerate((SELFTESTS / "tests.list").read_text().splitlines(), 1):
         words = shlex.split(line, comments=True)
@@ -122,7 +158,7 @@ def read_tests():
             continue
         if len(words) < 4 or not words[2].isdigit():
             sys.exit(f"tests.list:{number}: NAME BOOT TIMEOUT PROGRAM [ARGUMENT...]")
-        tests.append(Test(words[0], words[1], int(words[2]), words[3:]))
+        tests.append(Test(words[0], words[1], math.ceil(int(words[2]) * factor), words[3:]))
     names = [test.name for test in tests]
     for name in names:
         if names.count(name) > 1:
@@ -212,14 +248,17 @@ def run_host_tests(name, environment, logs):
 
 
 class Runner:
-    def __init__(self, tally, flavour, kdir, build):
+    def __init__(self, tally, flavour, kdir, build, settings):
         self.tally, self.flavour, self.kdir, self.build = tally, flavour, kdir, build
+        self.settings = settings
         self.logs = build / "test-logs"
         self.selftests = build / "selftests"
         self.boots = configparser.ConfigParser(interpolation=None, strict=True)
         self.boots.read(SELFTESTS / "boots.conf")
 
     def vm_command(self, log, *options):
+        for name, value in self.settings.items():
+            options += ("--env", f"{name}={value}")
         return [
             str(TOP / "scripts/vm.py"),
             *("--flavour", self.flavour, "--kdir", str(self.kdir), "--build", str(self.build)),
@@ -368,11 +407,13 @@ class Runner:
         share = self.build / "test-tmp"
         shutil.rmtree(share, ignore_errors=True)
         share.mkdir()
-        vm = self.vm_command(self.logs / f"{test.name}.console")
+        log = self.logs / f"{test.name}.console"
+        vm = self.vm_command(log, f"--timeout={test.timeout}")
         environment = dict(
             environment,
             RDAX_VM=shlex.join(vm),
             RDAX_SHARE=str(share),
+            RDAX_LOGS=str(self.logs),
             RDAX_SELFTESTS=str(self.selftests),
             RDAX_BUILD=str(self.build),
             RDAX_TOP=str(TOP),
@@ -427,7 +468,8 @@ def shell_settings(command):
 
 def main():
     flavour = os.environ.get("FLAVOUR") or "debug"
-    tests = read_tests() if (SELFTESTS / "tests.list").exists() else []
+    factor = timeout_factor(os.environ)
+    tests = read_tests(factor) if (SELFTESTS / "tests.list").exists() else []
     if os.environ.get("T") == "list":
         for test in tests:
             say(f"{test.name:<24}{test.boot:<12}{shlex.join(test.command)}")
@@ -475,6 +517,8 @@ def main():
     for test in tests:
         groups.setdefault(test.boot, []).append(test)
     if tests:
+        for name, value in knobs(os.environ).items():
+            step(f"{name}={value}")
         check_frames(tally, build)
         command = ["make", "-s", "-C", SELFTESTS, f"OUTPUT={build / 'selftests'}"]
         step("Building the selftests")
@@ -488,7 +532,7 @@ def main():
         tally.add(*run_host_tests(name, environment, logs))
 
     def run_boot_group(boot):
-        runner = Runner(tally, flavour, Path(settings["KDIR"]), build)
+        runner = Runner(tally, flavour, Path(settings["KDIR"]), build, knobs(os.environ))
         if boot == "host":
             for test in groups[boot]:
                 runner.run_on_host(test, environment)

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0
+import importlib.util
+import sys
+import unittest
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(SCRIPTS))
+
+
+def load_runner():
+    """scripts/test.py, which has the name of a module of Python's own."""
+    spec = importlib.util.spec_from_file_location("rdax_runner", SCRIPTS / "test.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+runner = load_runner()
+
+
+class KnobsTest(unittest.TestCase):
+    environment = {
+        "RDAX_ROUNDS": "200",
+        "RDAX_SEED": "7",
+        "RDAX_CACHE": "/somewhere",
+        "RDAX_TIMEOUT": "2",
+        "PATH": "/bin",
+    }
+
+    def test_settings_of_the_scripts_are_none(self):
+        self.assertEqual(
+            runner.knobs(self.environment), {"RDAX_ROUNDS": "200", "RDAX_SEED": "7"}
+        )
+
+    def test_they_reach_each_vm(self):
+        settings = runner.knobs(self.environment)
+        tests = runner.Runner(None, "debug", Path("kernel"), Path("build"), settings)
+        command = tests.vm_command(Path("log"), "--mem=1G")
+        at = command.index("RDAX_ROUNDS=200")
+        self.assertEqual(command[at - 1], "--env")
+        self.assertIn("RDAX_SEED=7", command)
+        self.assertIn("--mem=1G", command)
+        self.assertFalse([word for word in command if "RDAX_CACHE" in word])
+
+
+class TimeoutTest(unittest.TestCase):
+    def test_the_factor(self):
+        self.assertEqual(runner.timeout_factor({}), 1)
+        self.assertEqual(runner.timeout_factor({"RDAX_TIMEOUT": ""}), 1)
+        self.assertEqual(runner.timeout_factor({"RDAX_TIMEOUT": "2.5"}), 2.5)
+        for text in ("0", "-1", "much", "nan", "inf"):
+            with self.assertRaises(SystemExit):
+                runner.timeout_factor({"RDAX_TIMEOUT": text})
+
+    def test_it_applies_to_all_tests(self):
+        once, more = runner.read_tests(), runner.read_tests(2.5)
+        self.assertTrue(once)
+        for one, other in zip(once, more, strict=True):
+            self.assertGreaterEqual(other.timeout, one.timeout * 2.5)
+            self.assertIsInstance(other.timeout, int)
+
+
+if __name__ == "__main__":
+    unittest.main()
