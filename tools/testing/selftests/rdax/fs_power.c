@@ -3,12 +3,18 @@
  * Operations that must survive a machine that stops anywhere.
  *
  *   fs_power load DIR SEED SYNC	prints "ACK n" when n have returned
- *   fs_power verify DIR SEED N		the directory is as after some number of
- *					operations, N at least
+ *   fs_power verify DIR SEED N		the directory is as after the operations
+ *					that have returned, N at least
+ *   fs_power room FILE			leaves little room in the file system:
+ *					FILE grows and shrinks until killed
  *
  * The same seed gives the same operations, so the verifier knows the state
  * after each. With SYNC each is followed by syncfs(2), for file systems that
  * are not synchronous by themselves.
+ *
+ * How many have returned is stored to a mapped file of the directory as well,
+ * without a system call: in it the number is exact, while what was printed may
+ * still be on its way.
  */
 #include <dirent.h>
 #include <linux/falloc.h>
@@ -16,204 +22,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 
-#include "fs_test.h"
+#include "fs_power.h"
 
-#define NAMES	12
-#define MAX	(8 * PAGE)
-#define AHEAD	2000		/* operations whose report was still on its way */
+#define ACKED	"acked"		/* none of the names of the operations */
 
-enum kind { CREATE, MKDIR, SYMLINK, LINK, REMOVE, RENAME, EXCHANGE, APPEND,
-	    STORE, WRITE, TRUNCATE, PUNCH, COLLAPSE, INSERT, XATTR, KINDS };
-
-struct op {
-	enum kind kind;
-	int a, b;		/* names */
-	size_t off, len;
-	u64 fill;
-};
-
-struct inode {
-	mode_t type;
-	int nlink, xattr;
-	size_t size;
-	unsigned char data[MAX];
-};
-
-struct state {
-	int name[NAMES];	/* index of the inode, or -1 */
-	struct inode inode[NAMES];
-};
-
-static struct state model, found;
-static u64 rnd;
-
-static int below(int n)
-{
-	return prng(&rnd) % n;
-}
-
-static char *path(int name)
-{
-	static char buf[4][64];
-	static int i;
-
-	i = (i + 1) % 4;
-	sprintf(buf[i], "n%02d%.*s", name, name * 5 % 60,
-		"-----------------------------------------------------------");
-	return buf[i];
-}
-
-static struct inode *at(int name)
-{
-	return model.name[name] < 0 ? NULL : &model.inode[model.name[name]];
-}
-
-static bool is_file(int name)
-{
-	return at(name) && at(name)->type == S_IFREG;
-}
-
-/* Whether the operation is possible now; fills in what depends on the state. */
-static bool valid(struct op *op)
-{
-	struct inode *a = at(op->a), *b = at(op->b);
-
-	switch (op->kind) {
-	case CREATE: case MKDIR: case SYMLINK:
-		return !a;
-	case LINK:
-		return is_file(op->a) && !b;
-	case REMOVE:
-		return a;
-	case RENAME:
-		return a && a != b && (!b || (a->type == S_IFDIR) ==
-				       (b->type == S_IFDIR));
-	case EXCHANGE:
-		return a && b && a != b;
-	case APPEND:
-		return is_file(op->a) && a->size + op->len <= MAX;
-	case STORE: case WRITE:
-		if (!is_file(op->a) || a->size < 8)
-			return false;
-		op->off = op->off % (a->size / 8) * 8;
-		return true;
-	case TRUNCATE:
-		return is_file(op->a);
-	case PUNCH:
-		op->len = op->len % (2 * PAGE) + 1;
-		return is_file(op->a) && a->size > PAGE;
-	case COLLAPSE:
-		op->off = op->off % 2 * PAGE;
-		return is_file(op->a) && a->size > op->off + PAGE;
-	case INSERT:
-		op->off = op->off % 2 * PAGE;
-		return is_file(op->a) && a->size > op->off &&
-		       a->size + PAGE <= MAX;
-	case XATTR:
-		return is_file(op->a);
-	default:
-		return false;
-	}
-}
-
-static struct op next_op(void)
-{
-	struct op op;
-
-	do {
-		op = (struct op){ .kind = below(KINDS), .a = below(NAMES),
-				  .b = below(NAMES), .off = below(MAX),
-				  .len = 1 + below(5000),
-				  .fill = prng(&rnd) };
-	} while (!valid(&op));
-	return op;
-}
-
-static void drop_name(int name)
-{
-	at(name)->nlink--;
-	model.name[name] = -1;
-}
-
-static void model_new(const struct op *op, mode_t type)
-{
-	int i;
-
-	for (i = 0; model.inode[i].nlink; i++)
-		;
-	memset(&model.inode[i], 0, sizeof(model.inode[i]));
-	model.inode[i].type = type;
-	model.inode[i].nlink = 1;
-	model.inode[i].xattr = -1;
-	model.name[op->a] = i;
-}
-
-static void resize(struct inode *f, size_t size)
-{
-	if (size < f->size)
-		memset(f->data + size, 0, f->size - size);
-	f->size = size;
-}
-
-static void model_do(const struct op *op)
-{
-	struct inode *f = at(op->a);
-	int i;
-
-	switch (op->kind) {
-	case CREATE: return model_new(op, S_IFREG);
-	case MKDIR: return model_new(op, S_IFDIR);
-	case SYMLINK: return model_new(op, S_IFLNK);
-	case LINK:
-		f->nlink++;
-		model.name[op->b] = model.name[op->a];
-		return;
-	case REMOVE: return drop_name(op->a);
-	case RENAME:
-		if (at(op->b))
-			drop_name(op->b);
-		model.name[op->b] = model.name[op->a];
-		model.name[op->a] = -1;
-		return;
-	case EXCHANGE:
-		i = model.name[op->a];
-		model.name[op->a] = model.name[op->b];
-		model.name[op->b] = i;
-		return;
-	case APPEND:
-		fill(f->data + f->size, op->len, op->fill, f->size);
-		f->size += op->len;
-		return;
-	case STORE: case WRITE:
-		memcpy(f->data + op->off, &op->fill, 8);
-		return;
-	case TRUNCATE: return resize(f, op->off);
-	case PUNCH:
-		if (op->off < f->size)
-			memset(f->data + op->off, 0, op->len < f->size - op->off ?
-			       op->len : f->size - op->off);
-		return;
-	case COLLAPSE:
-		memmove(f->data + op->off, f->data + op->off + PAGE,
-			f->size - op->off - PAGE);
-		memset(f->data + f->size - PAGE, 0, PAGE);
-		f->size -= PAGE;
-		return;
-	case INSERT:
-		memmove(f->data + op->off + PAGE, f->data + op->off,
-			f->size - op->off);
-		memset(f->data + op->off, 0, PAGE);
-		f->size += PAGE;
-		return;
-	case XATTR:
-		f->xattr = op->len;
-		return;
-	default:
-		fail("operation %d", op->kind);
-	}
-}
+static struct state found;
 
 /* A store is durable when its line is flushed: MAP_SYNC did the rest. */
 static void store(int fd, const struct op *op)
@@ -297,24 +113,28 @@ static void fs_do(const struct op *op)
 	}
 }
 
-static void start(const char *seed)
+static volatile u64 *map_acked(int fd)
 {
-	int i;
+	void *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+		       MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0);
 
-	rnd = strtoull(seed, NULL, 0) * 2 + 1;
-	for (i = 0; i < NAMES; i++)
-		model.name[i] = -1;
+	must(p != MAP_FAILED);
+	return p;
 }
 
 static void cmd_load(char **argv)
 {
-	int sync = atoi(argv[2]), dir;
+	int sync = atoi(argv[2]), dir, fd;
+	volatile u64 *acked;
 	unsigned long n;
 
 	enter(argv[0]);
+	fd = create_file(ACKED, PAGE);
+	acked = map_acked(fd);
+	*acked = 0;
 	dir = open(".", O_RDONLY);
 	must(dir >= 0 && !syncfs(dir));
-	start(argv[1]);
+	model_start(argv[1]);
 	for (n = 1;; n++) {
 		struct op op = next_op();
 
@@ -322,8 +142,36 @@ static void cmd_load(char **argv)
 		model_do(&op);
 		if (sync)
 			must(!syncfs(dir));
+		*acked = n;
 		printf("ACK %lu\n", n);
 		fflush(stdout);
+	}
+}
+
+/* Sets the room to a random size; no load needs as much. */
+static void make_room(int fd, u64 *seed)
+{
+	off_t room = (2 + prng(seed) % 4) << 20, avail;
+	struct statvfs vfs;
+	struct stat st;
+
+	must(!fstat(fd, &st) && !fstatvfs(fd, &vfs));
+	avail = vfs.f_bavail * vfs.f_frsize;
+	if (avail > room)
+		must(!fallocate(fd, 0, st.st_size, avail - room));
+	else if (st.st_size > room - avail)
+		must(!ftruncate(fd, st.st_size - (room - avail)));
+}
+
+static void cmd_room(char **argv)
+{
+	int fd = new_at(argv[0], 0600);
+	u64 seed = 1;
+
+	for (;;) {
+		make_room(fd, &seed);
+		/* Not the only one that makes transactions. */
+		usleep(prng(&seed) % 20000);
 	}
 }
 
@@ -426,54 +274,75 @@ static bool partly(const struct op *op)
 	return good;
 }
 
-static void show(const char *what, int i, const struct inode *f, bool there)
+static void show(const char *what, int i, const struct inode *f)
 {
-	if (there)
+	if (f)
 		note("%s %s: type %#o nlink %d size %zu xattr %d", what, path(i),
 		     f->type, f->nlink, f->size, f->xattr);
 	else
 		note("%s %s: not there", what, path(i));
 }
 
-static void cmd_verify(char **argv)
+static void show_both(void)
 {
-	unsigned long n, acked = strtoul(argv[2], NULL, 0);
 	int i;
 
-	must(!chdir(argv[0]));
-	start(argv[1]);
-	look();
-	for (n = 0; n <= acked + AHEAD; n++) {
-		struct op op;
+	for (i = 0; i < NAMES; i++) {
+		show("want ", i, at(i));
+		show("found", i, found.name[i] < 0 ? NULL :
+		     &found.inode[found.name[i]]);
+	}
+}
 
-		if (n >= acked && !differ()) {
-			note("%lu operations were reported, %lu are there",
-			     acked, n);
-			return;
-		}
-		if (n == acked)
-			for (i = 0; i < NAMES; i++) {
-				show("want ", i, at(i), at(i));
-				show("found", i, &found.inode[i],
-				     found.name[i] >= 0);
-			}
+static unsigned long read_acked(const char *least)
+{
+	int fd = open(ACKED, O_RDWR);
+	unsigned long n;
+
+	must(fd >= 0);
+	n = *map_acked(fd);
+	if (n < strtoul(least, NULL, 0))
+		fail("%s operations were reported, %lu stored", least, n);
+	return n;
+}
+
+static void cmd_verify(char **argv)
+{
+	unsigned long n, acked;
+	struct op op;
+
+	must(!chdir(argv[0]));
+	acked = read_acked(argv[2]);
+	model_start(argv[1]);
+	look();
+	for (n = 0; n < acked; n++) {
 		op = next_op();
-		if (n >= acked && n < acked + 8)
-			note("next: operation %d on %s, %s, %zu+%zu", op.kind,
-			     path(op.a), path(op.b), op.off, op.len);
-		if (n >= acked && partly(&op)) {
-			note("%lu operations are there, and a part of the next",
-			     n);
-			return;
-		}
 		model_do(&op);
 	}
-	fail("no state from operation %lu on is what was found", acked);
+	if (!differ()) {
+		note("%lu operations have returned and are there", acked);
+		return;
+	}
+	show_both();
+	op = next_op();
+	note("next: operation %d on %s, %s, %zu+%zu", op.kind, path(op.a),
+	     path(op.b), op.off, op.len);
+	if (partly(&op)) {
+		note("%lu operations have returned and are there, and a part of the next",
+		     acked);
+		return;
+	}
+	model_do(&op);
+	if (differ())
+		fail("the state after operation %lu or %lu is not what was found",
+		     acked, acked + 1);
+	note("%lu operations have returned, %lu are there", acked, acked + 1);
 }
 
 static const struct cmd cmds[] = {
 	{ "load", 3, cmd_load },
 	{ "verify", 3, cmd_verify },
+	{ "room", 1, cmd_room },
 	{ }
 };
 
