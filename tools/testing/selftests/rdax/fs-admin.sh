@@ -89,6 +89,14 @@ freeze()
 	end_fs
 }
 
+# What the medium says of the volume: "active" while it may be changed.
+state_is()
+{
+	[ "$FS" = rdaxfs ] || return 0
+	blockdev --flushbufs "$DEV"
+	rdaxctl info --json "$DEV" | grep "\"state\": \"$1\""
+}
+
 remount_ro()
 {
 	fresh
@@ -96,12 +104,15 @@ remount_ro()
 	exec 7>>"$MNT/f"
 	refused_with busy mount -o remount,ro "$MNT"
 	exec 7>&-
+	state_is active
 	mount -o remount,ro "$MNT"
+	state_is clean
 	refused_with "Read-only" touch "$MNT/g"
 	refused_with "Read-only" rm "$MNT/f"
 	refused_with "Read-only" truncate -s 0 "$MNT/f"
 	eq "$(cat "$MNT/f")" one
 	mount -o remount,rw "$MNT"
+	state_is active
 	echo two >>"$MNT/f"
 	eq "$(wc -l <"$MNT/f")" 2
 	end_fs
