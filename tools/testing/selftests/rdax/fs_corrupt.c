@@ -308,6 +308,7 @@ int main(int argc, char **argv)
 	}
 	note("%ld rounds, %ld could be mounted, at most %ld log lines in one",
 	     rounds, mounted, most);
-	must(rounds < 50 || mounted < rounds);
+	/* Nearly everything can be mounted to be read only. */
+	must(read_only || rounds < 50 || mounted < rounds);
 	return 0;
 }
