@@ -25,8 +25,8 @@ class FakeQemu:
             sock.sendall(json.dumps(message).encode() + b"\n")
 
         with sock, sock.makefile("rb") as file:
-            say({"QMP": {}})
             try:
+                say({"QMP": {}})
                 for line in file:
                     name = json.loads(line)["execute"]
                     self.commands.append(name)
