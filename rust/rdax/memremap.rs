@@ -32,6 +32,7 @@ mod access;
 mod drain;
 pub mod layout;
 mod region;
+pub(crate) mod wait;
 
 pub use self::layout::{
     Pages,

@@ -76,9 +76,9 @@ impl Taken<'_> {
     /// kept from everybody until the next mount. Fails with [`Error::Io`] if none was kept, so
     /// who tries again comes to an end.
     pub(crate) fn retire(mut self, medium: &impl Medium) -> Result {
-        let Run { block, len } = self.run;
+        let run = self.run;
         self.run.len = 0;
-        self.alloc.retire(medium, Run { block, len })
+        self.alloc.retire(medium, run)
     }
 }
 

@@ -36,7 +36,6 @@ use rdaxfs_format::{
     State,
     BLOCK_SIZE,
     FEATURES_RO_COMPAT,
-    IMAP_GROUP_BLOCKS,
     IMAP_GROUP_SIZE,
     INLINE_EXTENTS,
     INODES_PER_BLOCK,
@@ -125,9 +124,8 @@ impl<M: Medium> Scan<'_, M> {
             if group.is_empty() {
                 continue;
             }
-            for bit in (0..IMAP_GROUP_BLOCKS).filter(|&bit| group.get(bit)) {
-                let first = index.saturating_mul(IMAP_GROUP_BLOCKS);
-                self.inode_block(first.saturating_add(bit))?;
+            for block in group.blocks() {
+                self.inode_block(block)?;
             }
             self.medium.pause()?;
         }

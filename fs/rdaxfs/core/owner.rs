@@ -14,7 +14,6 @@ use rdaxfs_format::{
     DiskInode,
     ImapGroup,
     RawExtent,
-    IMAP_GROUP_BLOCKS,
     IMAP_GROUP_SIZE,
     INLINE_EXTENTS,
     INODES_PER_BLOCK,
@@ -91,9 +90,8 @@ impl<M: Medium> Volume<M> {
             let Ok(group) = ImapGroup::decode(&bytes, index) else {
                 continue;
             };
-            let first = index.saturating_mul(IMAP_GROUP_BLOCKS);
-            for bit in (0..IMAP_GROUP_BLOCKS).filter(|&bit| group.get(bit)) {
-                let inodes = first.saturating_add(bit).saturating_mul(INODES_PER_BLOCK);
+            for inode_block in group.blocks() {
+                let inodes = inode_block.saturating_mul(INODES_PER_BLOCK);
                 for ino in inodes..inodes.saturating_add(INODES_PER_BLOCK) {
                     if let Some(held) = self.held_on_medium(ino, block) {
                         return Ok(Some((ino, held)));

@@ -85,6 +85,16 @@ impl ImapGroup {
         }
     }
 
+    /// The blocks of the volume that hold inodes, as far as the group says.
+    pub fn blocks(&self) -> impl Iterator<Item = u64> + '_ {
+        let first = self.index.get().saturating_mul(IMAP_GROUP_BLOCKS);
+        let bytes = (0u64..).step_by(8).zip(&self.bits);
+        bytes
+            .filter(|&(_, &byte)| byte != 0)
+            .flat_map(|(at, &byte)| (at..).take(8).filter(move |bit| byte >> (bit % 8) & 1 != 0))
+            .map(move |bit| first.saturating_add(bit))
+    }
+
     /// Whether no block of the group holds inodes.
     pub fn is_empty(&self) -> bool {
         self.bits.iter().all(|&byte| byte == 0)

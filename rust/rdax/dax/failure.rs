@@ -17,22 +17,18 @@ use super::{
 use crate::{
     bindings,
     fs::Inode,
-    memremap::PAGE_SIZE, //
+    memremap::{
+        wait::{
+            wait_unreferenced,
+            Reports, //
+        },
+        PAGE_SIZE, //
+    }, //
 };
 use kernel::{
     error::to_result,
-    prelude::*,
-    time::{
-        msecs_to_jiffies,
-        Instant,
-        Monotonic, //
-    }, //
+    prelude::*, //
 };
-
-/// How long to sleep on one page before looking at all of them again, in milliseconds.
-const WAIT_STEP: u32 = 1000;
-/// Seconds between two log lines of one wait.
-const REPORT_SECONDS: i64 = 10;
 
 impl<T: OnVolume> Inode<T> {
     /// Unmaps the page of the file at byte `pos`, which failed, and sends `SIGBUS` to those who
@@ -73,28 +69,13 @@ impl<T: OnVolume> Inode<T> {
         let _ = unsafe {
             bindings::filemap_write_and_wait_range((*self.as_ptr()).i_mapping, 0, i64::MAX)
         };
-        let start = Instant::<Monotonic>::now();
-        let mut reported = 0;
+        let mut reports = Reports::new();
         let mut busy = 0;
         // SAFETY: by the type invariant.
         while unsafe { bindings::rdax_helper_dax_detach_inode(self.as_ptr(), &mut busy) } != 0 {
             // SAFETY: pages of a DAX device that a file has entries for are there.
-            unsafe {
-                bindings::rdax_helper_wait_folio_unreferenced(
-                    busy,
-                    msecs_to_jiffies(WAIT_STEP) as isize,
-                )
-            };
-            let waited = start.elapsed().as_millis() / 1000;
-            if waited >= reported + REPORT_SECONDS {
-                reported = waited;
-                pr_info!(
-                    "{}: page frame {:#x} is still in use after {} s\n",
-                    self.sb().id(),
-                    busy,
-                    waited
-                );
-            }
+            unsafe { wait_unreferenced(busy) };
+            reports.busy(self.sb().id(), busy);
         }
     }
 }

@@ -19,28 +19,20 @@
 
 use super::{
     layout,
+    wait::{
+        wait_unreferenced,
+        Reports, //
+    },
     PageMap,
     PAGE_SIZE, //
 };
 use crate::bindings;
 use core::ptr::NonNull;
-use kernel::{
-    prelude::*,
-    time::{
-        msecs_to_jiffies,
-        Instant,
-        Monotonic, //
-    }, //
-};
 
 /// Page frames looked at between two chances to reschedule.
 const SCAN_STEP: u64 = 4096;
-/// How long to sleep on one folio before looking at the whole picture again, in milliseconds.
-const WAIT_STEP: u32 = 1000;
 /// How long to wait for an inode that is being evicted right now, in milliseconds.
 const EVICTION_STEP: u32 = 10;
-/// Seconds between two log lines of one drain.
-const REPORT_SECONDS: i64 = 10;
 
 /// The file that a folio belongs to, with a reference on its inode.
 struct DaxInode(NonNull<bindings::inode>);
@@ -74,19 +66,10 @@ impl PageMap {
     ///
     /// The caller has made sure that no new reference can come: the DAX device is dead.
     pub fn drain(&self) {
-        let start = Instant::<Monotonic>::now();
-        let mut reported = 0;
+        let mut reports = Reports::new();
         self.for_each_used(|pfn| {
-            let busy = self.release(pfn);
-            let waited = start.elapsed().as_millis() / 1000;
-            if busy.is_some() && waited >= reported + REPORT_SECONDS {
-                reported = waited;
-                pr_info!(
-                    "{}: page frame {:#x} is still in use after {} s\n",
-                    self.name(),
-                    busy.unwrap_or(pfn),
-                    waited
-                );
+            if let Some(busy) = self.release(pfn) {
+                reports.busy(self.name(), busy);
             }
             true
         });
@@ -118,12 +101,7 @@ impl PageMap {
         };
         // SAFETY: `busy` is `pfn` or another page of the same file. A file can lie on several
         // devices only if they share a superblock; its pages have a memmap as long as it has them.
-        let idle = unsafe {
-            bindings::rdax_helper_wait_folio_unreferenced(
-                busy,
-                msecs_to_jiffies(WAIT_STEP) as isize,
-            )
-        };
+        let idle = unsafe { wait_unreferenced(busy) };
         // SAFETY: `pfn` belongs to this live map.
         if idle && busy == pfn && !unsafe { bindings::rdax_helper_folio_is_free(pfn) } {
             // Unreferenced, yet in a file that could not be had: it is being evicted, or shared.

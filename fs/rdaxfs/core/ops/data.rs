@@ -335,20 +335,11 @@ impl<M: Medium> Volume<M> {
     /// this returns, and its size includes them.
     pub fn end_write(&self, node: &mut Node, pos: u64, written: u64, now: DiskTime) -> Result {
         let done = self.finish_write(node, pos, written, now);
-        match node.pending {
+        match take_pending(node) {
             // Poison may be why.
-            Some(Pending {
-                extent,
-                owned: false,
-            }) if written == 0 => {
-                node.pending = None;
-                let run = Run {
-                    block: extent.pblk,
-                    len: extent.len,
-                };
-                let _ = self.alloc().retire(self.medium(), run);
-            }
-            _ => self.drop_pending(node),
+            Some(run) if written == 0 => drop(self.alloc().retire(self.medium(), run)),
+            Some(run) => self.alloc().free(run),
+            None => {}
         }
         done
     }
@@ -397,14 +388,8 @@ impl<M: Medium> Volume<M> {
 
     /// Gives the blocks back that a write did not use.
     pub(crate) fn drop_pending(&self, node: &mut Node) {
-        if let Some(Pending { extent, owned }) = node.pending.take() {
-            if !owned && extent.len > 0 {
-                let run = Run {
-                    block: extent.pblk,
-                    len: extent.len,
-                };
-                self.alloc().free(run);
-            }
+        if let Some(run) = take_pending(node) {
+            self.alloc().free(run);
         }
     }
 
@@ -432,6 +417,15 @@ impl<M: Medium> Volume<M> {
         }
         Ok(())
     }
+}
+
+/// Forgets what a write was filling; returns the blocks that become nobody's by that.
+fn take_pending(node: &mut Node) -> Option<Run> {
+    let Pending { extent, owned } = node.pending.take()?;
+    (!owned && extent.len > 0).then_some(Run {
+        block: extent.pblk,
+        len: extent.len,
+    })
 }
 
 /// An error of access to data as that of an operation: poison in data is no damage to the volume.

@@ -10,6 +10,7 @@ use common::{
         dir,
         file,
         symlink,
+        write_piece_by,
         SIZE, //
     },
     scripts::bytes,
@@ -31,7 +32,6 @@ use rdaxfs_core::{
     Node,
     Result,
     Role,
-    Span,
     Volume,
     XattrMode, //
 };
@@ -125,23 +125,22 @@ fn mount(medium: &Poisoned) -> Result<Volume<&Poisoned>> {
 }
 
 /// Writes as the DAX core does: whole blocks become good if they can.
-fn write_piece(volume: &Volume<&Poisoned>, node: &mut Node, pos: u64, data: &[u8]) -> Result<u64> {
-    let mapping = volume.begin_write(node, pos, data.len() as u64)?;
-    let Span::Written(block) = mapping.span else {
-        panic!("{mapping:?}")
-    };
-    let offset = pos - mapping.lblk * 4096;
-    let len = (mapping.len * 4096 - offset).min(data.len() as u64);
-    let at = block * 4096 + offset;
-    let whole = (at.next_multiple_of(4096), (at + len) / 4096 * 4096);
-    let healed = match whole.0 < whole.1 {
-        true => volume.medium().heal(whole.0, whole.1 - whole.0),
-        false => Ok(()),
-    };
-    volume.medium().store(at, &data[..len as usize])?;
-    let written = if healed.is_ok() { len } else { 0 };
-    volume.end_write(node, pos, written, NOW())?;
-    healed.map(|()| written).map_err(|_| Error::Io)
+fn write_piece(
+    volume: &Volume<&Poisoned>,
+    node: &mut Node,
+    pos: u64,
+    data: &[u8],
+) -> Result<usize> {
+    write_piece_by(volume, node, pos, data, NOW(), |at, piece| {
+        let end = at + piece.len() as u64;
+        let whole = (at.next_multiple_of(4096), end / 4096 * 4096);
+        let healed = match whole.0 < whole.1 {
+            true => volume.medium().heal(whole.0, whole.1 - whole.0),
+            false => Ok(()),
+        };
+        volume.medium().store(at, piece)?;
+        healed.map_err(|_| Error::Io)
+    })
 }
 
 /// Writes all of `data`. A write may meet poison that cannot be cleared, but none meets it twice.
@@ -149,7 +148,7 @@ fn write(volume: &Volume<&Poisoned>, node: &mut Node, pos: u64, data: &[u8]) -> 
     let (mut done, mut failures) = (0, 0);
     while done < data.len() {
         match write_piece(volume, node, pos + done as u64, &data[done..]) {
-            Ok(written) => done += written as usize,
+            Ok(written) => done += written,
             Err(Error::Io) if failures < 40 => failures += 1,
             Err(error) => return Err(error),
         }

@@ -101,8 +101,8 @@ impl Parts {
             let Some(group) = loaded.and_then(|()| ImapGroup::decode(&bytes, index).ok()) else {
                 continue;
             };
-            for bit in (0..IMAP_GROUP_BLOCKS).filter(|&bit| group.get(bit)) {
-                parts.add_block(medium, layout, index * IMAP_GROUP_BLOCKS + bit);
+            for block in group.blocks() {
+                parts.add_block(medium, layout, block);
             }
         }
         parts

@@ -36,7 +36,7 @@ impl<M: Medium> Checker<'_, M> {
                 .load(at, &mut bytes)
                 .map_err(|_| "inode map cannot be read");
             match loaded.and_then(|()| ImapGroup::decode(&bytes, index).map_err(|bad| bad.0)) {
-                Ok(group) => self.check_group(index, &group, &mut blocks),
+                Ok(group) => self.check_group(&group, &mut blocks),
                 Err(why) => {
                     let found = self.find_inode_blocks(index);
                     let text = format!("group {index}: {why}; {} blocks hold inodes", found.len());
@@ -53,12 +53,11 @@ impl<M: Medium> Checker<'_, M> {
         blocks
     }
 
-    fn check_group(&mut self, index: u64, group: &ImapGroup, blocks: &mut Vec<u64>) {
+    fn check_group(&mut self, group: &ImapGroup, blocks: &mut Vec<u64>) {
         if group.is_empty() {
             return;
         }
-        for bit in (0..IMAP_GROUP_BLOCKS).filter(|&bit| group.get(bit)) {
-            let block = index.saturating_mul(IMAP_GROUP_BLOCKS).saturating_add(bit);
+        for block in group.blocks() {
             if self.layout.is_data(block, 1) {
                 blocks.push(block);
             } else {

@@ -218,6 +218,21 @@ pub fn write_piece<M: Medium>(
     data: &[u8],
     now: DiskTime,
 ) -> rdaxfs_core::Result<usize> {
+    write_piece_by(volume, node, pos, data, now, |at, piece| {
+        volume.medium().store(at, piece)?;
+        volume.medium().flush(at, piece.len() as u64)
+    })
+}
+
+/// As [`write_piece`], with what stores at a byte of the volume.
+pub fn write_piece_by<M: Medium>(
+    volume: &Volume<M>,
+    node: &mut Node,
+    pos: u64,
+    data: &[u8],
+    now: DiskTime,
+    store: impl FnOnce(u64, &[u8]) -> rdaxfs_core::Result,
+) -> rdaxfs_core::Result<usize> {
     let mapping = volume.begin_write(node, pos, data.len() as u64)?;
     let Span::Written(block) = mapping.span else {
         panic!("{mapping:?}")
@@ -225,10 +240,7 @@ pub fn write_piece<M: Medium>(
     let offset = pos - mapping.lblk * 4096;
     let len = (mapping.len * 4096 - offset).min(data.len() as u64);
     let at = block * 4096 + offset;
-    let stored = volume
-        .medium()
-        .store(at, &data[..len as usize])
-        .and_then(|()| volume.medium().flush(at, len));
+    let stored = store(at, &data[..len as usize]);
     let written = if stored.is_ok() { len } else { 0 };
     volume.end_write(node, pos, written, now)?;
     stored.map(|()| len as usize)
