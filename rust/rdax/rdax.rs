@@ -12,6 +12,7 @@
 //! | [`iomap`] | `struct iomap_ops`: where the bytes of a file lie |
 //! | [`block`] | a bio-based `struct gendisk` |
 //! | [`fs`] | the VFS: superblocks, inodes, files and their operations |
+//! | [`gate`] | truncate in progress, by range: who may fault and pin meanwhile |
 //! | [`badblocks`] | `struct badblocks` |
 //! | [`nd`] | drivers on the libnvdimm bus, namespaces, regions |
 //! | [`persist`] | stores that reach persistence: flush and fence as types |
@@ -33,6 +34,7 @@ pub mod block;
 pub mod crc32c;
 pub mod dax;
 pub mod fs;
+pub mod gate;
 pub mod iomap;
 pub mod memremap;
 pub mod nd;

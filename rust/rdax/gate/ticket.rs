@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tickets: who may fault in a closed range, and how far.
+//!
+//! A task that calls `get_user_pages()` holds the pages it has while it faults the next one. If
+//! the drain waits for those, and the task for the drain, both wait for ever. So a drain that
+//! makes no progress lets the tasks that are waiting at that moment through: each with a ticket
+//! for *one ascending sweep of faults*, which is one such call. A lower offset is the next call,
+//! which holds nothing of this range yet, and so can wait.
+//!
+//! The same offset again is not a new call as long as the drain has not unmapped the page in
+//! between: the fault is retried, or tried huge and then small, or read and then write. If the
+//! drain has, it may be either, the same call that came too late for its page or a new one that
+//! pins a single page over and over; so one such repetition is let through.
+
+/// Who faults: the address of its `struct task_struct`, never followed.
+///
+/// A task may exit and another get its address, along with a ticket it has not waited for. That is
+/// one sweep more for the drain to wait for, no more than a longer sweep of the first would be;
+/// the ticket ends as any other, with the sweep or the drain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskId(pub usize);
+
+/// How many times one ticket lets a task fault on one page after the drain has unmapped it again.
+const REPEATS: u32 = 1;
+
+/// One ascending sweep of faults.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sweep {
+    /// Page offset of the last fault.
+    pos: u64,
+    /// In which round of the drain that was; none before the first.
+    round: Option<u64>,
+    /// How often it was repeated in a later round.
+    repeats: u32,
+}
+
+/// What a fault is to a sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fits {
+    /// It is part of it.
+    Yes,
+    /// The sweep is over.
+    Over,
+}
+
+impl Sweep {
+    /// One that begins with the fault at page offset `pos`, which is still to come.
+    pub(super) fn new(pos: u64) -> Self {
+        Self {
+            pos,
+            round: None,
+            repeats: 0,
+        }
+    }
+
+    /// Whether a fault at page offset `pos`, in `round` of the drain, is part of it.
+    pub(super) fn fits(&self, pos: u64, round: u64) -> Fits {
+        let unmapped = self.round.is_some_and(|last| last != round);
+        let again = pos == self.pos && (!unmapped || self.repeats < REPEATS);
+        if pos > self.pos || again {
+            Fits::Yes
+        } else {
+            Fits::Over
+        }
+    }
+
+    /// Goes on to the fault at `pos`, in `round`, which fits.
+    pub(super) fn advance(&mut self, pos: u64, round: u64) {
+        if pos != self.pos {
+            *self = Self::new(pos);
+        } else if self.round.is_some_and(|last| last != round) {
+            self.repeats = self.repeats.saturating_add(1);
+        }
+        self.round = Some(round);
+    }
+}
+
+/// A task at a closed range.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Visitor {
+    /// Which.
+    pub(super) task: TaskId,
+    /// The page offset at which it waits, or waited.
+    pub(super) pos: u64,
+    /// Its ticket; without one, it waits.
+    pub(super) sweep: Option<Sweep>,
+}
