@@ -43,6 +43,7 @@ SELFTESTS = TOP / "tools/testing/selftests/rdax"
 # What cargo tests on the host, by the names that T= selects.
 HOST_CRATES = {
     "host": TOP / "tools/testing/host",
+    "gate": TOP / "tools/testing/gate",
     "format": TOP / "fs/rdaxfs/format",
     "core": TOP / "fs/rdaxfs/core",
     "tools": TOP / "tools/progs",
@@ -473,7 +474,7 @@ def main():
     if os.environ.get("T") == "list":
         for test in tests:
             say(f"{test.name:<24}{test.boot:<12}{shlex.join(test.command)}")
-        say("scripts, host           (no boot)   unit tests, cargo test")
+        say(f"scripts, {', '.join(HOST_CRATES)}  (no boot)   unit tests, cargo test")
         return 0
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda n, _frame: sys.exit(128 + n))
