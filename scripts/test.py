@@ -248,6 +248,22 @@ def run_host_tests(name, environment, logs):
     return name, results, time.monotonic() - started, log
 
 
+def run_litmus_tests(environment, logs):
+    """The arguments for Tally.add()."""
+    started = time.monotonic()
+    done = subprocess.run(
+        ["nice", TOP / "scripts/litmus.sh"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    log = logs / "litmus.log"
+    log.write_text(done.stdout)
+    return "litmus", ktap.parse(done.stdout, done.returncode), time.monotonic() - started, log
+
+
 class Runner:
     def __init__(self, tally, flavour, kdir, build, settings):
         self.tally, self.flavour, self.kdir, self.build = tally, flavour, kdir, build
@@ -474,7 +490,7 @@ def main():
     if os.environ.get("T") == "list":
         for test in tests:
             say(f"{test.name:<24}{test.boot:<12}{shlex.join(test.command)}")
-        say(f"scripts, {', '.join(HOST_CRATES)}  (no boot)   unit tests, cargo test")
+        say(f"scripts, litmus, {', '.join(HOST_CRATES)}  (no boot)  unit tests, litmus tests, cargo test")
         return 0
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda n, _frame: sys.exit(128 + n))
@@ -532,6 +548,10 @@ def main():
         step(f"Testing '{name}' on the host (cargo test)")
         tally.add(*run_host_tests(name, environment, logs))
 
+    def run_litmus():
+        step("Running the litmus tests")
+        tally.add(*run_litmus_tests(environment, logs))
+
     def run_boot_group(boot):
         runner = Runner(tally, flavour, Path(settings["KDIR"]), build, knobs(os.environ))
         if boot == "host":
@@ -544,6 +564,7 @@ def main():
     # else the other one.
     largest = max(groups, key=lambda boot: len(groups[boot]), default=None)
     jobs = [(run_crate, name) for name in crates]
+    jobs += [(run_litmus,)] if selected("litmus") else []
     jobs += [(run_boot_group, boot) for boot in groups if boot != largest]
     with concurrent.futures.ThreadPoolExecutor(max_workers=1) as pool:
         beside = [pool.submit(*job) for job in jobs]
