@@ -7,7 +7,11 @@
 //! take blocks from chunks that are broken already, the lowest first, so that the others stay
 //! whole. A file that grows block by block gets a *stream* chunk, which small allocations leave
 //! alone as long as there is another, and in it the place that a huge page wants.
+//!
+//! A block that is referenced in memory is not handed out, whatever the reason: it is [set
+//! aside](busy).
 
+mod busy;
 mod shard;
 #[cfg(test)]
 mod tests;
@@ -23,6 +27,7 @@ use crate::{
     Medium,
     Result, //
 };
+use busy::Busy;
 use rdaxfs_format::{
     Layout,
     BLOCK_SIZE,
@@ -99,6 +104,8 @@ pub(crate) struct Allocator {
     shards: Vec<Lock<Shard>>,
     free: Atomic,
     reserve: u64,
+    busy: Lock<Busy>,
+    busy_blocks: Atomic,
 }
 
 impl Allocator {
@@ -123,6 +130,8 @@ impl Allocator {
             shards: list,
             free: Atomic::new(0),
             reserve: RESERVE.min(layout.blocks / 64),
+            busy: Lock::new(Busy::default(), LockClass::Busy)?,
+            busy_blocks: Atomic::new(0),
         };
         let first = layout.first_block();
         let len = layout.end_block().saturating_sub(first);
@@ -168,14 +177,56 @@ impl Allocator {
     }
 
     /// Takes a run of 1 to `len` blocks, at `goal` if that is free, else from the shard `home` if
-    /// there are any.
+    /// there are any. None of them is referenced.
     pub(crate) fn alloc(
         &self,
+        medium: &impl Medium,
         purpose: Purpose,
         len: u64,
         goal: Option<u64>,
         home: usize,
     ) -> Result<Run> {
+        loop {
+            let run = match self.pick(purpose, len, goal, home) {
+                Err(Error::NoSpace) if self.sweep(medium) > 0 => continue,
+                run => run?,
+            };
+            if let Some(run) = self.screen(medium, purpose, run)? {
+                return Ok(run);
+            }
+        }
+    }
+
+    /// What of a run can be handed out: its beginning, as far as it is not referenced. The rest
+    /// goes back.
+    fn screen(&self, medium: &impl Medium, purpose: Purpose, run: Run) -> Result<Option<Run>> {
+        let mut rest = run;
+        let (referenced, mut good) = rest.split_alike(medium);
+        if purpose == Purpose::Huge {
+            good.len = good.len / HUGE_BLOCKS * HUGE_BLOCKS;
+        }
+        if referenced {
+            good.len = 0;
+        }
+        if good.len == run.len {
+            return Ok(Some(good));
+        }
+        let noted = self.release(
+            medium,
+            Run {
+                block: run.block.saturating_add(good.len),
+                len: run.len.saturating_sub(good.len),
+            },
+        );
+        match good.len {
+            // Else this would be tried for ever.
+            0 if !noted => Err(Error::NoMemory),
+            0 => Ok(None),
+            _ => Ok(Some(good)),
+        }
+    }
+
+    fn pick(&self, purpose: Purpose, len: u64, goal: Option<u64>, home: usize) -> Result<Run> {
         let len = self.claim(purpose, len)?;
         let run = goal
             .and_then(|goal| self.alloc_at(goal, len))
@@ -189,12 +240,13 @@ impl Allocator {
     /// As [`alloc`](Self::alloc), until it is [kept](Taken::keep).
     pub(crate) fn borrow(
         &self,
+        medium: &impl Medium,
         purpose: Purpose,
         len: u64,
         goal: Option<u64>,
         home: usize,
     ) -> Result<Taken<'_>> {
-        let run = self.alloc(purpose, len, goal, home)?;
+        let run = self.alloc(medium, purpose, len, goal, home)?;
         Ok(Taken { alloc: self, run })
     }
 
@@ -207,7 +259,7 @@ impl Allocator {
         home: usize,
     ) -> Result<Taken<'_>> {
         loop {
-            let taken = self.borrow(purpose, 1, goal, home)?;
+            let taken = self.borrow(medium, purpose, 1, goal, home)?;
             match medium.heal(taken.run.block.saturating_mul(BLOCK_SIZE), BLOCK_SIZE) {
                 Err(Error::Poison) => taken.retire(medium)?,
                 healed => return healed.map(|()| taken),
@@ -280,7 +332,7 @@ impl Allocator {
         None
     }
 
-    /// Gives blocks back.
+    /// Gives blocks back that were never a file's, or never were to be seen in memory.
     pub(crate) fn free(&self, run: Run) {
         let freed = self.each_shard(run, |shard, bit, len| {
             shard.give(bit, len);

@@ -31,6 +31,8 @@ pub(crate) enum LockClass {
     Slot,
     /// The inodes of a shard.
     Inodes,
+    /// The blocks that are referenced.
+    Busy,
     /// The free blocks of a shard.
     Blocks,
     /// The superblock.

@@ -32,6 +32,14 @@ pub trait Medium {
     fn heal(&self, _at: u64, _len: u64) -> Result {
         Ok(())
     }
+    /// Whether block `block` is referenced in memory, so that its content may still be read or
+    /// changed, and of how many of the `len` blocks (at least one) from there on the same is true.
+    ///
+    /// A block that nobody references, and that no file has, stays so.
+    fn referenced(&self, block: u64, len: u64) -> (bool, u64) {
+        let _ = block;
+        (false, len)
+    }
     /// Called now and then by operations that take long. Lets others run; fails with
     /// [`Error::Interrupted`] if the caller is to give up.
     fn pause(&self) -> Result {

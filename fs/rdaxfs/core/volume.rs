@@ -279,6 +279,17 @@ impl<M: Medium> Volume<M> {
         }
     }
 
+    /// Blocks that will be free when nobody references them any more.
+    pub fn busy_blocks(&self) -> u64 {
+        self.alloc.busy_blocks()
+    }
+
+    /// Frees blocks that are not referenced any more. Returns one that still is, if any.
+    pub fn sweep(&self) -> Option<u64> {
+        self.alloc.sweep(&self.medium);
+        self.alloc.a_busy_block()
+    }
+
     /// Reads inode `ino`. `Error::Stale` if there is no such inode, or it is free.
     pub fn iget(&self, ino: u64) -> Result<Node> {
         self.check_alive()?;

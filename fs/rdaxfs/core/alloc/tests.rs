@@ -8,7 +8,11 @@ use super::*;
 use proptest::prelude::*;
 use rdaxfs_format::MAX_BLOCKS;
 use std::{
-    collections::BTreeMap,
+    cell::RefCell,
+    collections::{
+        BTreeMap,
+        BTreeSet, //
+    },
     println,
     vec,
     vec::Vec, //
@@ -21,6 +25,37 @@ fn random(state: &mut u64, bound: u64) -> u64 {
     *state ^= *state >> 7;
     *state ^= *state << 17;
     *state % bound
+}
+
+/// The pages of a medium: which are referenced.
+#[derive(Default)]
+struct Pages(RefCell<BTreeSet<u64>>);
+
+impl Medium for Pages {
+    fn size(&self) -> u64 {
+        0
+    }
+    fn load(&self, _at: u64, _out: &mut [u8]) -> Result {
+        Ok(())
+    }
+    fn store(&self, _at: u64, _data: &[u8]) -> Result {
+        Ok(())
+    }
+    fn flush(&self, _at: u64, _len: u64) -> Result {
+        Ok(())
+    }
+    fn fence(&self) -> Result {
+        Ok(())
+    }
+    fn zero(&self, _at: u64, _len: u64) -> Result {
+        Ok(())
+    }
+    fn referenced(&self, block: u64, len: u64) -> (bool, u64) {
+        let held = self.0.borrow();
+        let first = held.contains(&block);
+        let other = (block..block + len).find(|block| held.contains(block) != first);
+        (first, other.map_or(len, |other| other - block))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -40,6 +75,62 @@ fn op() -> impl Strategy<Value = Op> {
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    /// No referenced block is handed out, none that is not stays away, and what is set aside comes
+    /// back with its last reference.
+    #[test]
+    fn referenced(
+        shards in 1..5u64,
+        mut held in prop::collection::btree_set(0..64 * MIB, 0..300),
+        ops in prop::collection::vec(op(), 1..100),
+    ) {
+        let layout = Layout::new(64 * MIB);
+        let alloc = Allocator::new(layout, 0, shards).unwrap();
+        let fresh = alloc.free_blocks();
+        held.retain(|&block| layout.is_data(block, 1));
+        let pages = Pages::default();
+        pages.0.replace(held);
+        let mut runs: Vec<Run> = Vec::new();
+        for op in ops {
+            match op {
+                Op::Alloc(purpose, len, goal) => {
+                    let purpose = match purpose {
+                        0 => Purpose::Metadata,
+                        1 => Purpose::Small,
+                        2 => Purpose::Stream(len % 777),
+                        _ => Purpose::Huge,
+                    };
+                    let goal = goal.filter(|_| purpose != Purpose::Huge);
+                    if let Ok(run) = alloc.alloc(&pages, purpose, len, goal, 0) {
+                        prop_assert_eq!(pages.referenced(run.block, run.len), (false, run.len));
+                        prop_assert!(purpose != Purpose::Huge || run.len % HUGE_BLOCKS == 0);
+                        runs.push(run);
+                    }
+                }
+                Op::Free(which, hold) if !runs.is_empty() => {
+                    let run = runs.swap_remove(which % runs.len());
+                    if hold {
+                        // Somebody pins it before it is freed.
+                        pages.0.borrow_mut().insert(run.block + run.len / 2);
+                    }
+                    alloc.release(&pages, run);
+                }
+                Op::Free(..) => {}
+            }
+            let used: u64 = runs.iter().map(|run| run.len).sum();
+            prop_assert_eq!(alloc.free_blocks() + alloc.busy_blocks() + used, fresh);
+            prop_assert!(alloc.busy_blocks() <= pages.0.borrow().len() as u64);
+        }
+        let some = pages.0.borrow().iter().next().copied();
+        pages.0.borrow_mut().retain(|&block| Some(block) == some);
+        alloc.sweep(&pages);
+        prop_assert!(alloc.busy_blocks() <= 1);
+        pages.0.borrow_mut().clear();
+        alloc.sweep(&pages);
+        prop_assert_eq!(alloc.busy_blocks(), 0);
+        let used: u64 = runs.iter().map(|run| run.len).sum();
+        prop_assert_eq!(alloc.free_blocks() + used, fresh);
+    }
 
     /// What is handed out was free; what is free is counted; all comes back.
     #[test]
@@ -62,7 +153,7 @@ proptest! {
                         _ => Purpose::Huge,
                     };
                     let goal = goal.filter(|_| purpose != Purpose::Huge);
-                    match alloc.alloc(purpose, len, goal, (len % 7) as usize) {
+                    match alloc.alloc(&Pages::default(), purpose, len, goal, (len % 7) as usize) {
                         Ok(run) => {
                             prop_assert!(run.len > 0 && run.len <= len);
                             prop_assert!(layout.is_data(run.block, run.len));
@@ -136,7 +227,7 @@ fn write(alloc: &Allocator, blocks: u64, home: usize) -> Option<File> {
             Purpose::Small
         };
         let goal_now = goal.filter(|&goal| at % HUGE_BLOCKS != 0 || alloc.huge_offset(goal) == 0);
-        match alloc.alloc(purpose, len, goal_now, home) {
+        match alloc.alloc(&Pages::default(), purpose, len, goal_now, home) {
             Ok(run) => {
                 at += run.len;
                 goal = Some(run.block + run.len);
@@ -187,7 +278,9 @@ fn age(percent: u64) -> (u64, u64) {
     let mut got = 0;
     while got < want {
         let len = (want - got) * HUGE_BLOCKS;
-        let run = alloc.alloc(Purpose::Huge, len, None, 0).unwrap();
+        let run = alloc
+            .alloc(&Pages::default(), Purpose::Huge, len, None, 0)
+            .unwrap();
         assert_eq!(alloc.huge_offset(run.block), 0);
         got += run.len / HUGE_BLOCKS;
     }
@@ -233,7 +326,7 @@ fn threads() {
                 _ => Purpose::Huge,
             };
             let len = 1 + random(&mut state, 1500);
-            if let Ok(run) = alloc.alloc(purpose, len, None, thread as usize) {
+            if let Ok(run) = alloc.alloc(&Pages::default(), purpose, len, None, thread as usize) {
                 for block in run.block..run.block + run.len {
                     assert_eq!(owners[block as usize].add(1), 0);
                 }

@@ -124,6 +124,7 @@ impl<T> Lock<T> {
             }
             LockClass::Slot => KBox::pin_init(new_mutex!(value, "rdaxfs::slot"), GFP_KERNEL),
             LockClass::Inodes => KBox::pin_init(new_mutex!(value, "rdaxfs::inodes"), GFP_KERNEL),
+            LockClass::Busy => KBox::pin_init(new_mutex!(value, "rdaxfs::busy"), GFP_KERNEL),
             LockClass::Blocks => KBox::pin_init(new_mutex!(value, "rdaxfs::blocks"), GFP_KERNEL),
             LockClass::Super => KBox::pin_init(new_mutex!(value, "rdaxfs::super"), GFP_KERNEL),
         };

@@ -168,9 +168,10 @@ impl<M: Medium> Volume<M> {
         if lblk % HUGE_BLOCKS != 0 || len < HUGE_BLOCKS {
             return Ok(None);
         }
+        let home = self.home(node.ino());
         match self
             .alloc()
-            .borrow(Purpose::Huge, len, None, self.home(node.ino()))
+            .borrow(self.medium(), Purpose::Huge, len, None, home)
         {
             Err(Error::NoSpace) => Ok(None),
             taken => taken.map(Some),
@@ -193,7 +194,7 @@ impl<M: Medium> Volume<M> {
             Purpose::Small
         };
         let goal = self.goal(node, lblk);
-        self.alloc().borrow(purpose, len, goal, home)
+        self.alloc().borrow(self.medium(), purpose, len, goal, home)
     }
 
     /// The block where block `lblk` of the file is best put: after the one before it, as far from

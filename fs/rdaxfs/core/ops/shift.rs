@@ -57,7 +57,7 @@ impl<M: Medium> Volume<M> {
         }
         self.set_extents(node, &list, node.size().saturating_sub(len), now)?;
         for &run in freed.iter() {
-            self.alloc().free(run);
+            self.alloc().release(self.medium(), run);
         }
         Ok(())
     }

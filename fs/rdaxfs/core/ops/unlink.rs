@@ -95,7 +95,7 @@ impl<M: Medium> Volume<M> {
         *node = empty;
         node.disk = free;
         for &run in runs.iter() {
-            self.alloc().free(run);
+            self.alloc().release(self.medium(), run);
         }
         self.inodes()
             .free(self.medium(), self.journal(), self.alloc(), ino)
