@@ -19,7 +19,10 @@ use crate::{
 };
 use kernel::prelude::*;
 use rdax::{
-    dax::layout::Invalidate,
+    dax::{
+        drain::Blocks,
+        layout::Invalidate, //
+    },
     fs::{
         inode::WriteGuard,
         regular::Fallocate,
@@ -61,15 +64,15 @@ pub(crate) fn fallocate(file: &File<Rdaxfs>, what: Fallocate, pos: u64, len: u64
                 core.allocate(node, pos, len, keep_size, ahead, now)
             })
         }
-        Fallocate::PunchHole => drained(&guard, pos, whole_end(end), |core, node, now| {
+        Fallocate::PunchHole => drained(&guard, pos, end, Blocks::Leave, |core, node, now| {
             core.punch(node, pos, len, now)
         }),
         Fallocate::ZeroRange { keep_size } => {
-            drained(&guard, pos, whole_end(end), |core, node, now| {
+            drained(&guard, pos, end, Blocks::Stay, |core, node, now| {
                 core.zero_range(node, pos, len, keep_size, ZERO_AHEAD, now)
             })
         }
-        Fallocate::WriteZeroes => drained(&guard, pos, whole_end(end), |core, node, now| {
+        Fallocate::WriteZeroes => drained(&guard, pos, end, Blocks::Stay, |core, node, now| {
             core.write_zeroes(node, pos, len, now)
         }),
         Fallocate::CollapseRange => shifted(&guard, pos, |core, node, now| {
@@ -128,10 +131,12 @@ fn drained(
     guard: &WriteGuard<'_, Rdaxfs>,
     pos: u64,
     end: u64,
+    blocks: Blocks,
     f: impl FnOnce(&Core, &mut Node, DiskTime) -> CoreResult,
 ) -> Result {
     let mut pages = Invalidate::new(guard);
-    pages.drain_range(pos, end)?;
+    let limit = guard.sb().data().drain_limit();
+    pages.drain_range(pos, whole_end(end), limit, blocks)?;
     change(guard, f)
 }
 
@@ -142,7 +147,8 @@ fn shifted(
     f: impl FnOnce(&Core, &mut Node, DiskTime) -> CoreResult,
 ) -> Result {
     let mut pages = Invalidate::new(guard);
-    pages.drain_range(pos, u64::MAX)?;
+    let limit = guard.sb().data().drain_limit();
+    pages.drain_range(pos, u64::MAX, limit, Blocks::Move)?;
     pages.truncate_pagecache(pos);
     change(guard, f)
 }

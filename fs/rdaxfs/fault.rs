@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Page faults: freeze protection, times, a huge page if there can be one, and the DAX core.
+//! Page faults: the gate, freeze protection, times, a huge page if there can be one, and the DAX
+//! core.
 //!
 //! Metadata is durable when the fault returns, so mappings with `MAP_SYNC` need nothing more.
 
@@ -24,7 +25,11 @@ use rdax::{
         },
         layout::InvalidateShared, //
     },
-    fs::Inode, //
+    fs::Inode,
+    gate::{
+        Access,
+        Passage, //
+    }, //
 };
 use rdaxfs_core::{
     format_types::{
@@ -39,32 +44,65 @@ pub(crate) struct Faults;
 
 #[vtable]
 impl Handler<Rdaxfs> for Faults {
-    fn fault(fault: &VmFault<'_, Rdaxfs>) -> Outcome {
-        let stats = fault.inode().sb().data().stats();
-        let huge = fault.order() == PMD_ORDER;
-        let outcome = match huge.then(|| obstacle(fault)).flatten() {
-            Some(why) => Err(why),
-            None => serve(fault),
-        };
-        match outcome {
-            Err(why) => {
-                stats.fall_back(why);
+    fn fault(fault: VmFault<'_, Rdaxfs>) -> Outcome {
+        let access = fault.access();
+        match attempt(&fault, &access) {
+            Err(Obstacle::Gate) => fault.wait_at_gate(&access),
+            Err(Obstacle::Fallback(why)) => {
+                fault.inode().sb().data().stats().fall_back(why);
                 Outcome::FALLBACK
             }
             Ok(outcome) => {
-                if outcome.is_error() {
-                    stats.errors.add(1);
-                } else if outcome.is_fallback() {
-                    // The DAX core has said so, with blocks that would do.
-                    stats.fall_back(Fallback::SmallEntry);
-                } else if huge {
-                    stats.huge.add(1);
-                } else {
-                    stats.small.add(1);
-                }
+                count(&fault, outcome);
                 outcome
             }
         }
+    }
+}
+
+/// Why a fault was not served.
+enum Obstacle {
+    /// The page is being taken away.
+    Gate,
+    /// There can be no huge page.
+    Fallback(Fallback),
+}
+
+impl From<Fallback> for Obstacle {
+    fn from(why: Fallback) -> Self {
+        Self::Fallback(why)
+    }
+}
+
+fn count(fault: &VmFault<'_, Rdaxfs>, outcome: Outcome) {
+    let stats = fault.inode().sb().data().stats();
+    if outcome.is_error() {
+        stats.errors.add(1);
+    } else if outcome.is_fallback() {
+        // The DAX core has said so, with blocks that would do.
+        stats.fall_back(Fallback::SmallEntry);
+    } else if fault.order() == PMD_ORDER {
+        stats.huge.add(1);
+    } else {
+        stats.small.add(1);
+    }
+}
+
+fn attempt(fault: &VmFault<'_, Rdaxfs>, access: &Access) -> Result<Outcome, Obstacle> {
+    let huge = fault.order() == PMD_ORDER;
+    if let Some(why) = huge.then(|| obstacle(fault)).flatten() {
+        return Err(why.into());
+    }
+    pass(fault, fault.enter(access))?;
+    serve(fault, access)
+}
+
+/// Huge pages do not wait: the small one that is tried next may lie beside the range.
+fn pass(fault: &VmFault<'_, Rdaxfs>, passage: Passage) -> Result<(), Obstacle> {
+    match passage {
+        Passage::Open | Passage::Admitted => Ok(()),
+        Passage::Closed if fault.order() == PMD_ORDER => Err(Fallback::Draining.into()),
+        Passage::Closed => Err(Obstacle::Gate),
     }
 }
 
@@ -84,7 +122,7 @@ fn obstacle(fault: &VmFault<'_, Rdaxfs>) -> Option<Fallback> {
     }
 }
 
-fn serve(fault: &VmFault<'_, Rdaxfs>) -> Result<Outcome, Fallback> {
+fn serve(fault: &VmFault<'_, Rdaxfs>, access: &Access) -> Result<Outcome, Obstacle> {
     let inode = fault.inode();
     let writes = fault.is_write() && fault.is_shared();
     let _frozen = writes.then(|| PageFault::start(inode.sb()));
@@ -94,11 +132,12 @@ fn serve(fault: &VmFault<'_, Rdaxfs>) -> Result<Outcome, Fallback> {
         }
     }
     let lock = InvalidateShared::new(inode);
+    pass(fault, fault.recheck(access, &lock))?;
     if fault.order() == PMD_ORDER {
         let lblk = fault.pgoff() & !(HUGE_BLOCKS - 1);
         match prepare_huge(inode, lblk, writes) {
             Ok(None) => {}
-            Ok(Some(why)) => return Err(why),
+            Ok(Some(why)) => return Err(why.into()),
             Err(err) => return Ok(err.into()),
         }
     }
@@ -124,7 +163,10 @@ fn prepare_huge(inode: &Inode<Rdaxfs>, lblk: u64, writes: bool) -> Result<Option
     if found.len < HUGE_BLOCKS || !is_aligned(inode, &found) {
         return Ok(Some(Fallback::Extent));
     }
-    if !writes || matches!(found.span, Span::Written(_)) {
+    if let Span::Written(block) = found.span {
+        return held(inode, lblk, block);
+    }
+    if !writes {
         return Ok(None);
     }
     let mut node = data.write();
@@ -139,6 +181,15 @@ fn prepare_huge(inode: &Inode<Rdaxfs>, lblk: u64, writes: bool) -> Result<Option
     } else {
         Ok(Some(Fallback::Extent))
     }
+}
+
+/// Why a huge page cannot be entered at block `lblk` of the file, unless it is there already, or
+/// small ones are: that the DAX core finds out.
+fn held(inode: &Inode<Rdaxfs>, lblk: u64, block: u64) -> Result<Option<Fallback>> {
+    let pos = lblk.saturating_mul(BLOCK_SIZE);
+    let at = block.saturating_mul(BLOCK_SIZE);
+    let free = inode.may_map_huge(pos, at)? || inode.has_small_pages(lblk);
+    Ok((!free).then_some(Fallback::Held))
 }
 
 /// Whether the blocks, if there are any, begin where a huge page of the CPU does.

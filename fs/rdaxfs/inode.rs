@@ -132,7 +132,7 @@ pub(crate) fn sync_flags(inode: &Inode<Rdaxfs>, flags: InodeFlags) {
     inode.set_flags(set, mask);
 }
 
-/// Waits until nobody uses the pages of an inode that is being evicted.
+/// Takes the pages of an inode that is being evicted out of its mapping. Who holds some keeps them.
 pub(crate) fn unmap(inode: &Inode<Rdaxfs>) {
     if inode.has_flag(Flag::Dax) {
         inode.drain_final();
@@ -148,6 +148,7 @@ pub(crate) fn evict(inode: &Inode<Rdaxfs>) {
     let mut node = inode.data().write();
     let evicted = sb.data().core().evict(&mut node);
     drop(node);
+    sb.data().watch_busy();
     // There is nobody to tell; if it is not freed now, recovery frees it.
     let _ = checked(sb, evicted);
 }

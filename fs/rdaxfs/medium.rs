@@ -77,6 +77,15 @@ impl Medium for Pmem {
         access.heal_pages(pages.0, pages.1).map_err(from_kernel)
     }
 
+    fn referenced(&self, block: u64, len: u64) -> (bool, u64) {
+        let access = self.0.access();
+        match access.and_then(|access| access.idle_run(block, len)) {
+            Ok((idle, run)) => (!idle, run),
+            // Without a device nobody gets it anyway.
+            Err(_) => (true, len),
+        }
+    }
+
     fn pause(&self) -> CoreResult {
         // Zeroing reschedules by itself.
         match current!().signal_pending() {

@@ -6,6 +6,7 @@ use crate::{
     error::errno,
     failure,
     medium::Pmem,
+    node::InodeData,
     options::{
         OnError,
         Options, //
@@ -30,27 +31,57 @@ use kernel::{
 use rdax::{
     dax::{
         self,
+        drain::{
+            Gated,
+            Limit, //
+        },
+        watch::{
+            Watch,
+            Watcher, //
+        },
         Failure,
         OnVolume, //
     },
-    fs::SuperBlock, //
+    fs::SuperBlock,
+    gate::Gate,
+    sync::NoFs, //
 };
 use rdaxfs_core::{
+    format_types::BLOCK_SIZE,
     Error as CoreError,
     Volume, //
 };
 
 /// A mounted volume.
 pub(crate) struct Mount {
+    // First: it uses `core`.
+    watch: Watch<Sweeper>,
     // Shows `stats`.
     _directory: Option<Pin<KBox<Directory>>>,
     stats: Arc<Stats>,
     device: CString,
     on_error: Atomic<u32>,
+    drain_ms: Atomic<u32>,
+    drain_strict: Atomic<bool>,
     /// Made read-only by an error: until it is mounted anew.
     stopped: Atomic<bool>,
     // Last: the device.
-    core: Volume<Pmem>,
+    core: Arc<Volume<Pmem>>,
+}
+
+/// Frees blocks when their last reference goes.
+struct Sweeper(Arc<Volume<Pmem>>);
+
+impl Watcher for Sweeper {
+    fn look(&self) -> Option<u64> {
+        // Reclaim may evict an inode, which has blocks to free.
+        let _nofs = NoFs::enter();
+        self.0.sweep().map(|block| block.saturating_mul(BLOCK_SIZE))
+    }
+
+    fn volume(&self) -> &dax::Volume {
+        self.0.medium().volume()
+    }
 }
 
 impl Mount {
@@ -61,14 +92,25 @@ impl Mount {
         options: &Options,
         stats: Arc<Stats>,
         directory: Option<Pin<KBox<Directory>>>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self> {
+        let core = Arc::new(core, GFP_KERNEL)?;
+        Ok(Self {
+            watch: Watch::new(Sweeper(core.clone()))?,
             _directory: directory,
             stats,
             device,
             on_error: Atomic::new(options.on_error as u32),
+            drain_ms: Atomic::new(options.drain_ms),
+            drain_strict: Atomic::new(options.drain_strict),
             stopped: Atomic::new(false),
             core,
+        })
+    }
+
+    /// Sees to it that blocks which are referenced become free when they no longer are.
+    pub(crate) fn watch_busy(&self) {
+        if self.core.busy_blocks() != 0 {
+            self.watch.kick();
         }
     }
 
@@ -86,12 +128,21 @@ impl Mount {
     pub(crate) fn options(&self) -> Options {
         Options {
             on_error: OnError::from_raw(self.on_error.load(Relaxed)),
+            drain_ms: self.drain_ms.load(Relaxed),
+            drain_strict: self.drain_strict.load(Relaxed),
         }
     }
 
     /// Replaces the options.
     pub(crate) fn set_options(&self, options: &Options) {
         self.on_error.store(options.on_error as u32, Relaxed);
+        self.drain_ms.store(options.drain_ms, Relaxed);
+        self.drain_strict.store(options.drain_strict, Relaxed);
+    }
+
+    /// How long an operation waits for those who hold pages.
+    pub(crate) fn drain_limit(&self) -> Limit {
+        self.options().drain_limit()
     }
 
     /// Whether an error has made it read-only.
@@ -187,5 +238,11 @@ impl OnVolume for Rdaxfs {
 
     fn notify_failure(sb: &SuperBlock<Self>, failure: Failure) -> Result {
         failure::notify(sb, failure)
+    }
+}
+
+impl Gated for Rdaxfs {
+    fn gate(data: &InodeData) -> &Gate {
+        data.gate()
     }
 }

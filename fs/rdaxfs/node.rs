@@ -25,6 +25,7 @@ use kernel::{
 };
 use rdax::{
     fs::Inode,
+    gate::Gate,
     new_rwsem,
     sync::{
         rwsem,
@@ -45,6 +46,8 @@ use rdaxfs_core::{
 pub(crate) struct InodeData {
     #[pin]
     node: RwSem<Node>,
+    #[pin]
+    gate: Gate,
     /// Pages of zeroes are, or were, mapped in place of holes or unwritten blocks. Set with the
     /// node locked, so who holds it exclusively knows of all.
     zeroes_mapped: Atomic<bool>,
@@ -58,10 +61,16 @@ impl InodeData {
     pub(crate) fn new(node: Node) -> impl PinInit<Self> {
         pin_init!(Self {
             node <- new_rwsem!(node, "rdaxfs::node"),
+            gate <- Gate::new(),
             zeroes_mapped: Atomic::new(false),
             failed_at: Atomic::new(u64::MAX),
             failure: Atomic::new(0),
         })
+    }
+
+    /// What keeps faults out of pages that are being taken away.
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// Locks the node shared.
@@ -152,7 +161,9 @@ pub(crate) fn mtime(inode: &Inode<Rdaxfs>) -> DiskTime {
     DiskTime::new(time.secs, time.nanos)
 }
 
-/// Tells the VFS how many blocks an inode takes. With its node locked exclusively.
+/// Tells the VFS how many blocks an inode takes, after blocks were taken or given back. With its
+/// node locked exclusively.
 pub(crate) fn sync_blocks(inode: &Inode<Rdaxfs>, node: &Node) {
     inode.set_blocks(node.blocks().saturating_mul(BLOCK_SIZE / 512));
+    inode.sb().data().watch_busy();
 }

@@ -7,7 +7,10 @@ use kernel::{
     seq_file::SeqFile,
     seq_print, //
 };
-use rdax::fs::context::Parameter;
+use rdax::{
+    dax::drain::Limit,
+    fs::context::Parameter, //
+};
 
 /// What to do when the volume turns out to be corrupt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,16 +54,25 @@ impl OnError {
     }
 }
 
+/// Milliseconds that are waited for those who hold pages, unless the options say otherwise.
+const DRAIN_MS: u32 = 1000;
+
 /// Mount options.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
     pub(crate) on_error: OnError,
+    /// Milliseconds that are waited for those who hold pages.
+    pub(crate) drain_ms: u32,
+    /// Wait as long as it takes instead.
+    pub(crate) drain_strict: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             on_error: OnError::RemountReadOnly,
+            drain_ms: DRAIN_MS,
+            drain_strict: false,
         }
     }
 }
@@ -75,15 +87,34 @@ impl Options {
                     parameter.one_of(&[("always", ()), ("inode", ())])?;
                 }
             }
+            b"drain_ms" => self.drain_ms = parameter.u32()?,
+            b"drain" => {
+                self.drain_strict = parameter.one_of(&[("strict", true), ("bounded", false)])?;
+            }
             _ => return Err(ENOPARAM),
         }
         Ok(())
+    }
+
+    /// How long an operation waits for those who hold pages.
+    pub(crate) fn drain_limit(&self) -> Limit {
+        if self.drain_strict {
+            Limit::None
+        } else {
+            Limit::Millis(self.drain_ms)
+        }
     }
 
     /// Prints what is not default.
     pub(crate) fn show(&self, seq: &SeqFile) {
         if self.on_error != Self::default().on_error {
             seq_print!(seq, ",errors={}", self.on_error.name());
+        }
+        if self.drain_ms != DRAIN_MS {
+            seq_print!(seq, ",drain_ms={}", self.drain_ms);
+        }
+        if self.drain_strict {
+            seq_print!(seq, ",drain=strict");
         }
     }
 }

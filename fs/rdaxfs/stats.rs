@@ -28,15 +28,21 @@ pub(crate) enum Fallback {
     Extent,
     /// The file has small pages there already.
     SmallEntry,
+    /// Somebody still holds some of the pages from before they were mapped the last time.
+    Held,
+    /// Some of the pages are being taken away.
+    Draining,
 }
 
-const REASONS: [(Fallback, &str); 6] = [
+const REASONS: [(Fallback, &str); 8] = [
     (Fallback::Misaligned, "misaligned"),
     (Fallback::MappingEdge, "mapping_edge"),
     (Fallback::EndOfFile, "end_of_file"),
     (Fallback::Copy, "copy_on_write"),
     (Fallback::Extent, "extent"),
     (Fallback::SmallEntry, "small_entry"),
+    (Fallback::Held, "held"),
+    (Fallback::Draining, "draining"),
 ];
 
 /// The counters of a mount.

@@ -153,7 +153,7 @@ impl FileSystem for Rdaxfs {
         let counters = Stats::new()?;
         // Counters that cannot be shown do not matter.
         let directory = stats::create(sb.type_data(), sb.id(), counters.clone()).ok();
-        let mount = Mount::new(core, sb.id().to_cstring()?, options, counters, directory);
+        let mount = Mount::new(core, sb.id().to_cstring()?, options, counters, directory)?;
         Ok(Arc::new(mount, GFP_KERNEL)?)
     }
 

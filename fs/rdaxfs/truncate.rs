@@ -12,7 +12,10 @@ use crate::{
 };
 use kernel::prelude::*;
 use rdax::{
-    dax::layout::Invalidate,
+    dax::{
+        drain::Blocks,
+        layout::Invalidate, //
+    },
     fs::inode::WriteGuard, //
 };
 use rdaxfs_core::format_types::BLOCK_SIZE;
@@ -26,7 +29,8 @@ pub(crate) fn set_size(guard: &WriteGuard<'_, Rdaxfs>, size: u64) -> Result {
     let mut pages = Invalidate::new(guard);
     if size < guard.size() {
         let first = size.checked_next_multiple_of(BLOCK_SIZE);
-        pages.drain_range(first.unwrap_or(u64::MAX), u64::MAX)?;
+        let limit = guard.sb().data().drain_limit();
+        pages.drain_range(first.unwrap_or(u64::MAX), u64::MAX, limit, Blocks::Leave)?;
     }
     let mut node = guard.data().write();
     let done = core.set_size(&mut node, size, mtime(guard));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The filesystem's side of DAX: holder, faults, I/O, and the drain. */
+/* The filesystem's side of DAX: holder, faults, I/O. */
 
 #include <linux/blkdev.h>
 #include <linux/dax.h>
@@ -8,7 +8,6 @@
 #include <linux/major.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
-#include <linux/wait_bit.h>
 
 #include "helpers.h"
 
@@ -46,6 +45,23 @@ u32 rdax_helper_vmf_error(int err)
 	return (__force u32)vmf_error(err);
 }
 
+/*
+ * Give back the lock under which a fault came, if the fault may be retried then:
+ * the file, with a reference, for the mapping may go. The caller must return
+ * VM_FAULT_RETRY.
+ */
+struct file *rdax_helper_fault_unlock(struct vm_fault *vmf)
+{
+	struct file *file;
+
+	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY) ||
+	    (vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
+		return NULL;
+	file = get_file(vmf->vma->vm_file);
+	release_fault_lock(vmf);
+	return file;
+}
+
 void rdax_helper_file_accessed(struct file *file)
 {
 	file_accessed(file);
@@ -71,47 +87,6 @@ int rdax_helper_dax_file_open(struct inode *inode, struct file *file)
 {
 	file->f_mode |= FMODE_NOWAIT | FMODE_CAN_ODIRECT;
 	return generic_file_open(inode, file);
-}
-
-/*
- * The entry of a huge page goes as a whole. Who maps it by small pages may map
- * some outside the range, and those do not make it busy.
- */
-static void unmap_huge_entry(struct address_space *mapping, pgoff_t index)
-{
-	unsigned int order = xa_get_order(&mapping->i_pages, index);
-
-	if (order)
-		unmap_mapping_pages(mapping, round_down(index, 1UL << order),
-				    1UL << order, false);
-}
-
-/* Unmap a range, with huge pages that reach beyond it; a page still in use. */
-struct page *rdax_helper_dax_busy_page(struct inode *inode, loff_t first,
-				       loff_t last)
-{
-	struct address_space *mapping = inode->i_mapping;
-
-	unmap_huge_entry(mapping, first >> PAGE_SHIFT);
-	unmap_huge_entry(mapping, last >> PAGE_SHIFT);
-	return dax_layout_busy_page_range(mapping, first, last);
-}
-
-/*
- * Wait until a page's last reference goes, or a while: references from page
- * tables count too, and who touches the page meanwhile gets it mapped again, so
- * the caller has to look again. The invalidate lock is released meanwhile.
- */
-int rdax_helper_dax_wait_page(struct inode *inode, struct page *page)
-{
-	long ret;
-
-	filemap_invalidate_unlock(inode->i_mapping);
-	ret = ___wait_var_event(page, ___wait_cond_timeout(dax_page_is_idle(page)),
-				TASK_KILLABLE, 0, msecs_to_jiffies(20),
-				__ret = schedule_timeout(__ret));
-	filemap_invalidate_lock(inode->i_mapping);
-	return ret < 0 ? ret : 0;
 }
 
 /*

@@ -28,10 +28,12 @@ struct kmem_cache;
 struct nd_region;
 struct page;
 struct posix_acl;
+struct rdax_watch;
 struct iov_iter;
 struct rw_semaphore;
 struct super_block;
 struct vm_area_desc;
+struct vm_fault;
 struct workqueue_struct;
 
 /* block.c */
@@ -57,6 +59,21 @@ struct inode *rdax_helper_dax_folio_inode(u64 pfn);
 int rdax_helper_dax_detach_inode(struct inode *inode, u64 *busy_pfn);
 size_t rdax_helper_folio_bytes(u64 pfn);
 bool rdax_helper_wait_folio_unreferenced(u64 pfn, long timeout);
+
+/* drain.c */
+unsigned int rdax_helper_dax_entry_order(struct inode *inode,
+					 unsigned long index);
+bool rdax_helper_dax_find_held(struct inode *inode, unsigned long *index,
+			       unsigned long last, u64 *pfn);
+long rdax_helper_dax_wait_held(u64 pfn, long timeout);
+void rdax_helper_dax_remove(struct inode *inode, unsigned long first,
+			    unsigned long last, bool alive, bool keep);
+u64 rdax_helper_dax_idle_run(u64 pfn, u64 nr, bool *idle);
+bool rdax_helper_dax_is_orphan(struct inode *inode, unsigned long index,
+			       u64 pfn);
+void rdax_helper_dax_adopt(struct inode *inode, unsigned long index, u64 pfn);
+bool rdax_helper_dax_has_huge_entry(struct inode *inode, unsigned long index);
+bool rdax_helper_dax_check_entries(void);
 
 /* fs.c */
 u32 rdax_helper_i_uid_read(const struct inode *inode);
@@ -86,14 +103,12 @@ u64 rdax_helper_bdev_bytes(struct block_device *bdev);
 void rdax_helper_sb_start_pagefault(struct super_block *sb);
 void rdax_helper_sb_end_pagefault(struct super_block *sb);
 u32 rdax_helper_vmf_error(int err);
+struct file *rdax_helper_fault_unlock(struct vm_fault *vmf);
 void rdax_helper_file_accessed(struct file *file);
 bool rdax_helper_vma_is_sync(const struct vm_area_desc *desc);
 void rdax_helper_vma_set_hugepage(struct vm_area_desc *desc);
 bool rdax_helper_iocb_is_dsync(const struct kiocb *iocb);
 int rdax_helper_dax_file_open(struct inode *inode, struct file *file);
-struct page *rdax_helper_dax_busy_page(struct inode *inode, loff_t first,
-				       loff_t last);
-int rdax_helper_dax_wait_page(struct inode *inode, struct page *page);
 int rdax_helper_dax_kill_users(struct inode *inode, unsigned long index,
 			       u64 pfn, int flags);
 bool rdax_helper_dax_has_small_entries(struct inode *inode, unsigned long first,
@@ -169,5 +184,14 @@ long rdax_helper_wait_var_killable(void *var, bool (*condition)(void *arg),
 void rdax_helper_wake_var(void *var);
 unsigned int rdax_helper_nofs_save(void);
 void rdax_helper_nofs_restore(unsigned int flags);
+
+/* watch.c */
+struct rdax_watch *
+rdax_helper_watch_create(void (*function)(struct rdax_watch *watch, void *arg),
+			 void *arg);
+void rdax_helper_watch_kick(struct rdax_watch *watch, unsigned long delay);
+void rdax_helper_watch_again(struct rdax_watch *watch, u64 pfn,
+			     unsigned long delay);
+void rdax_helper_watch_destroy(struct rdax_watch *watch);
 
 #endif /* _RDAX_HELPERS_H */

@@ -3,20 +3,22 @@
 //! DAX devices: memory that filesystems map into user space directly.
 //!
 //! A driver makes a [`Device`]; a filesystem finds it as its [`Volume`]. Files on it are read and
-//! written by [`io`], mapped by [`fault`], and taken back by [`layout`], or by [`failure`] when memory
-//! fails or goes.
+//! written by [`io`], mapped by [`fault`], and taken back by [`drain`], under the locks of [`layout`],
+//! or by [`failure`] when memory fails or goes.
 //!
 //! This module does not support device-dax character devices.
 //!
 //! C header: [`include/linux/dax.h`](srctree/include/linux/dax.h)
 
 mod device;
+pub mod drain;
 pub mod failure;
 pub mod fault;
 pub(crate) mod holder;
 pub mod io;
 pub mod layout;
 mod volume;
+pub mod watch;
 
 pub use self::device::{
     AccessMode,

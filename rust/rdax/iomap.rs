@@ -52,6 +52,16 @@ pub struct Request {
 }
 
 impl Request {
+    /// That of a fault for the page at byte `pos`.
+    pub(crate) fn of_fault(pos: u64, write: bool) -> Self {
+        let write = if write { bindings::IOMAP_WRITE } else { 0 };
+        Self {
+            pos,
+            len: PAGE_SIZE,
+            flags: bindings::IOMAP_DAX | bindings::IOMAP_FAULT | write,
+        }
+    }
+
     fn has(&self, flag: u32) -> bool {
         self.flags & flag != 0
     }
@@ -123,6 +133,19 @@ pub struct Extent {
     pub new: bool,
 }
 
+impl Extent {
+    /// The byte of the volume where byte `pos` of the file is.
+    pub(crate) fn byte_of(&self, pos: u64) -> Option<u64> {
+        match self.kind {
+            Kind::Mapped { addr } => addr.checked_add(pos.checked_sub(self.offset)?),
+            _ => None,
+        }
+    }
+}
+
+/// The answer to a fault on a page that is an [orphan](crate::dax::drain).
+pub(crate) const ORPHAN: Error = EBUSY;
+
 /// How a filesystem answers requests.
 ///
 /// Context: process context, may sleep. Within a fault the page's entry in the mapping is locked,
@@ -187,6 +210,14 @@ impl<T: OnVolume, O: Operations<T>> OperationsVTable<T, O> {
                 request
             );
             return Err(EUCLEAN);
+        }
+        if request.is_fault() && request.len == PAGE_SIZE {
+            // The DAX core cannot enter it; the fault handler can.
+            if let Some(at) = extent.byte_of(request.pos) {
+                if inode.is_orphan(request.pos, at)? {
+                    return Err(ORPHAN);
+                }
+            }
         }
         // The DAX core counts from the start of the disk, everybody else from that of the
         // partition.

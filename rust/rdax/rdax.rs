@@ -61,6 +61,7 @@ struct Rdax {
 impl kernel::Module for Rdax {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         dax::holder::init();
+        dax::drain::check()?;
         Ok(Self {
             _teardown: teardown::Workqueue::new()?,
         })

@@ -16,6 +16,8 @@
 //!
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
+mod gate;
+
 use super::{
     layout::InvalidateShared,
     OnVolume, //
@@ -54,8 +56,12 @@ const ERROR: u32 = bindings::vm_fault_reason_VM_FAULT_OOM
 pub struct Outcome(u32);
 
 impl Outcome {
+    /// The fault is tried again.
+    const RETRY: Self = Self(bindings::vm_fault_reason_VM_FAULT_RETRY);
     /// Try again with small pages.
     pub const FALLBACK: Self = Self(FALLBACK);
+    /// Nothing was done, and the task faults again.
+    pub const AGAIN: Self = Self(bindings::vm_fault_reason_VM_FAULT_NOPAGE);
     /// There is nothing to map.
     pub const SIGBUS: Self = Self(bindings::vm_fault_reason_VM_FAULT_SIGBUS);
 
@@ -86,6 +92,8 @@ impl From<Error> for Outcome {
 pub struct VmFault<'a, T> {
     raw: *mut bindings::vm_fault,
     order: u32,
+    /// The page is mapped; it is to become writable.
+    mkwrite: bool,
     _file: PhantomData<&'a T>,
     _not_thread_safe: NotThreadSafe,
 }
@@ -185,11 +193,31 @@ impl<T: FileSystem> VmFault<'_, T> {
                 &iomap::OperationsVTable::<T, O>::VTABLE,
             )
         };
+        if error == iomap::ORPHAN.to_errno() {
+            return self.adopt::<O>();
+        }
         if outcome & NEED_DSYNC == 0 {
             return Outcome(outcome);
         }
         // SAFETY: as above; `pfn` was set because the data has to be synchronised first.
         Outcome(unsafe { bindings::dax_finish_sync_fault(self.raw, self.order, pfn) })
+    }
+}
+
+impl<T: OnVolume> VmFault<'_, T> {
+    /// Enters the page of an orphan, so that the fault can be tried again.
+    fn adopt<O: iomap::Operations<T>>(&self) -> Outcome {
+        let pos = self.pgoff().saturating_mul(PAGE_SIZE);
+        let request = iomap::Request::of_fault(pos, self.is_write() && self.is_shared());
+        let adopted = O::begin(self.inode(), &request).and_then(|extent| {
+            let at = extent.byte_of(pos).ok_or(EAGAIN)?;
+            self.inode().adopt(pos, at)
+        });
+        match adopted {
+            // What is in the page table has not changed yet; the task comes again.
+            Ok(()) | Err(EAGAIN) => Outcome::AGAIN,
+            Err(err) => err.into(),
+        }
     }
 }
 
@@ -199,7 +227,7 @@ pub trait Handler<T: OnVolume>: 'static {
     /// A page is not mapped, or not mapped writable.
     ///
     /// Context: process context, sleeps; `mmap_lock` or the VMA's lock is held.
-    fn fault(fault: &VmFault<'_, T>) -> Outcome;
+    fn fault(fault: VmFault<'_, T>) -> Outcome;
 }
 
 /// A table of operations on mappings of files of a `T`.
@@ -227,6 +255,22 @@ struct HandlerVTable<T, H>(PhantomData<(T, H)>);
 impl<T: OnVolume, H: Handler<T>> HandlerVTable<T, H> {
     /// # Safety
     ///
+    /// `vmf` is a fault on a mapping of a file of a `T`, and `mkwrite` is true if the page is
+    /// mapped.
+    unsafe fn serve(vmf: *mut bindings::vm_fault, order: u32, mkwrite: bool) -> u32 {
+        // INVARIANT: by this function's own requirement.
+        H::fault(VmFault {
+            raw: vmf,
+            order,
+            mkwrite,
+            _file: PhantomData,
+            _not_thread_safe: NotThreadSafe,
+        })
+        .0
+    }
+
+    /// # Safety
+    ///
     /// `vmf` is a fault on a mapping of a file of a `T`.
     unsafe extern "C" fn huge_fault_callback(
         vmf: *mut bindings::vm_fault,
@@ -235,14 +279,8 @@ impl<T: OnVolume, H: Handler<T>> HandlerVTable<T, H> {
         if order != 0 && order != PMD_ORDER {
             return FALLBACK;
         }
-        // INVARIANT: by this function's own requirement.
-        let fault = VmFault {
-            raw: vmf,
-            order,
-            _file: PhantomData,
-            _not_thread_safe: NotThreadSafe,
-        };
-        H::fault(&fault).0
+        // SAFETY: by this function's own requirement.
+        unsafe { Self::serve(vmf, order, false) }
     }
 
     /// # Safety
@@ -250,7 +288,15 @@ impl<T: OnVolume, H: Handler<T>> HandlerVTable<T, H> {
     /// As for `huge_fault_callback`.
     unsafe extern "C" fn fault_callback(vmf: *mut bindings::vm_fault) -> bindings::vm_fault_t {
         // SAFETY: by this function's own requirement.
-        unsafe { Self::huge_fault_callback(vmf, 0) }
+        unsafe { Self::serve(vmf, 0, false) }
+    }
+
+    /// # Safety
+    ///
+    /// As for `huge_fault_callback`; the page is mapped.
+    unsafe extern "C" fn mkwrite_callback(vmf: *mut bindings::vm_fault) -> bindings::vm_fault_t {
+        // SAFETY: by this function's own requirement.
+        unsafe { Self::serve(vmf, 0, true) }
     }
 
     /// Maps nothing ahead. That it is there says that faults need the VMA's lock only.
@@ -269,7 +315,7 @@ impl<T: OnVolume, H: Handler<T>> HandlerVTable<T, H> {
     const VTABLE: bindings::vm_operations_struct = bindings::vm_operations_struct {
         fault: Some(Self::fault_callback),
         huge_fault: Some(Self::huge_fault_callback),
-        pfn_mkwrite: Some(Self::fault_callback),
+        pfn_mkwrite: Some(Self::mkwrite_callback),
         map_pages: Some(Self::map_pages_callback),
         ..pin_init::zeroed()
     };

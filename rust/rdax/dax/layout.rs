@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Taking pages of a DAX file away from those who use them.
+//! What keeps the pages of a DAX file where they are, and what keeps faults out.
 //!
 //! # Lock order
 //!
@@ -15,6 +15,10 @@ use crate::{
         inode::WriteGuard,
         FileSystem,
         Inode, //
+    },
+    gate::{
+        ClosedRange,
+        Gate, //
     },
     memremap::PAGE_SIZE, //
 };
@@ -82,61 +86,56 @@ impl<T: FileSystem> Drop for NoFaults<'_, T> {
 /// `i_rwsem` and `invalidate_lock` of a file, held exclusively: nothing is mapped anew, read or
 /// written.
 #[must_use = "dropping the guard gives the lock back"]
-pub struct Invalidate<'a, T: FileSystem>(NoFaults<'a, T>);
+pub struct Invalidate<'a, T: FileSystem> {
+    // Opened before the lock is given back: whoever waits finds the new blocks.
+    closed: Option<ClosedRange<&'a Gate>>,
+    faults: NoFaults<'a, T>,
+}
 
 impl<'a, T: FileSystem> Invalidate<'a, T> {
     /// Takes `invalidate_lock` of the inode that `guard` has locked. Sleeps.
     pub fn new(guard: &'a WriteGuard<'_, T>) -> Self {
-        Self(NoFaults::new(guard))
+        Self {
+            closed: None,
+            faults: NoFaults::new(guard),
+        }
     }
 
-    /// Unmaps the pages from byte `start` to before byte `end` (`u64::MAX`: to the last), waits
-    /// until nobody uses them, and forgets them.
-    ///
-    /// Dirty data in the same huge pages, but outside the range, is written back first: its
-    /// entries go as well. `invalidate_lock` is released while this waits, so holes may have been
-    /// filled by faults. `EINTR` if a fatal signal came; then the pages are still there.
-    pub fn drain_range(&mut self, start: u64, end: u64) -> Result {
-        let Ok(first) = i64::try_from(start) else {
-            // No file reaches that far.
-            return Ok(());
-        };
-        // Inclusive, as the DAX core wants it; its last offset means all there is.
+    /// Runs `f` with `invalidate_lock` given back. Sleeps.
+    pub(super) fn unlocked<R>(&mut self, f: impl FnOnce(&Inode<T>) -> R) -> R {
+        let inode = self.inode();
+        // SAFETY: by the type invariant of `NoFaults`, which is restored below.
+        unsafe { bindings::up_write(invalidate_lock(inode)) };
+        let result = f(inode);
+        // SAFETY: an initialised rwsem, which this task does not hold.
+        unsafe { bindings::down_write(invalidate_lock(inode)) };
+        result
+    }
+
+    /// Writes back what is dirty from byte `start` to before byte `end`, with all of the huge pages
+    /// that it is in. Sleeps.
+    pub(super) fn write_back(&self, start: u64, end: u64) -> Result {
+        let first = i64::try_from(start).unwrap_or(i64::MAX);
         let last = i64::try_from(end.saturating_sub(1)).unwrap_or(i64::MAX);
-        if first > last {
-            return Ok(());
-        }
-        let inode = self.inode().as_ptr();
-        // SAFETY: by the type invariant of `Inode`.
-        let mapping = unsafe { (*inode).i_mapping };
-        loop {
-            // SAFETY: a valid inode; faults are kept out by the lock.
-            let page = unsafe { bindings::rdax_helper_dax_busy_page(inode, first, last) };
-            if page.is_null() {
-                break;
-            }
-            // SAFETY: pages of a DAX device that a file has entries for are there; the lock is
-            // ours to release and is taken again.
-            to_result(unsafe { bindings::rdax_helper_dax_wait_page(inode, page) })
-                .map_err(|_| EINTR)?;
-        }
-        if start % HUGE_SIZE != 0 {
-            self.write_back(first)?;
-        }
-        if last != i64::MAX && end % HUGE_SIZE != 0 {
-            self.write_back(last)?;
-        }
-        // SAFETY: a valid mapping. The pages are unmapped and nobody uses them.
-        unsafe { bindings::dax_delete_mapping_range(mapping, first, last) };
-        Ok(())
-    }
-
-    /// Writes back what is dirty of the entry at byte `pos`, which may be a huge page.
-    fn write_back(&self, pos: i64) -> Result {
         // SAFETY: by the type invariant of `Inode`.
         to_result(unsafe {
-            bindings::filemap_write_and_wait_range((*self.inode().as_ptr()).i_mapping, pos, pos)
+            bindings::filemap_write_and_wait_range(
+                (*self.inode().as_ptr()).i_mapping,
+                first,
+                last.max(first),
+            )
         })
+    }
+
+    /// Writes back the pages at the ends of a range, which may be huge and reach beyond it.
+    pub(super) fn write_back_edges(&self, start: u64, end: u64) -> Result {
+        if start % HUGE_SIZE != 0 {
+            self.write_back(start, start.saturating_add(1))?;
+        }
+        if end % HUGE_SIZE != 0 && i64::try_from(end).is_ok() {
+            self.write_back(end.saturating_sub(1), end)?;
+        }
+        Ok(())
     }
 
     /// Forgets all from byte `size` on, private copies included, once it is drained.
@@ -147,21 +146,17 @@ impl<'a, T: FileSystem> Invalidate<'a, T> {
     }
 
     /// The inode.
-    pub fn inode(&self) -> &Inode<T> {
-        self.0 .0
+    pub fn inode(&self) -> &'a Inode<T> {
+        self.faults.0
+    }
+
+    /// Keeps a range closed as long as the locks are held.
+    pub(super) fn keep_closed(&mut self, closed: ClosedRange<&'a Gate>) {
+        self.closed = Some(closed);
     }
 }
 
 impl<T: FileSystem> Inode<T> {
-    /// Waits until nobody uses any page of the file, and forgets them: for an inode without
-    /// names that is being evicted.
-    ///
-    /// Context: sleeps, not killable, for as long as somebody holds a page.
-    pub fn drain_final(&self) {
-        // SAFETY: by the type invariant.
-        unsafe { bindings::dax_break_layout_final(self.as_ptr()) };
-    }
-
     /// Unmaps the pages that `len` bytes from byte `pos` touch, once all faults in progress have
     /// ended. What is mapped afterwards follows from what the filesystem answers now.
     ///

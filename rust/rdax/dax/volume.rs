@@ -17,6 +17,7 @@
 mod access;
 
 pub use self::access::Access;
+use self::access::Place;
 
 use super::holder::{
     self,
@@ -89,12 +90,13 @@ impl Drop for Device {
 /// # Invariants
 ///
 /// The volume is the `size` bytes from byte `start` of the DAX device, both multiples of the page
-/// size. If `linear` is set, the whole volume is mapped there as long as the device is alive.
+/// size. If `linear` is set, the whole volume is mapped there, and begins with that page frame, as
+/// long as the device is alive.
 pub struct Volume {
     device: Device,
     start: u64,
     size: u64,
-    linear: Option<NonNull<u8>>,
+    linear: Option<Place>,
     phys_offset: Option<u64>,
     synchronous: bool,
 }
@@ -174,7 +176,7 @@ impl Volume {
         // SAFETY: by the invariant of `device`.
         let stacked = unsafe { bindings::rdax_helper_bdev_is_stacked(self.device.bdev.as_ptr()) };
         // INVARIANT: pages that follow each other have addresses that do.
-        self.linear = (linear && congruent && !stacked).then_some(first.addr);
+        self.linear = (linear && congruent && !stacked).then_some(first);
         self.phys_offset = congruent.then_some(offset);
         Ok(())
     }
@@ -210,7 +212,7 @@ impl Volume {
     /// Where byte `at` is, if the whole volume is mapped and `len` bytes from there are in it.
     #[inline]
     fn linear_addr(&self, at: u64, len: u64) -> Option<NonNull<u8>> {
-        let base = self.linear?;
+        let base = self.linear?.addr;
         let end = at.checked_add(len)?;
         // SAFETY: by the type invariant the volume is mapped from `base` on, to beyond `at`.
         (end <= self.size).then(|| unsafe { base.add(at as usize) })

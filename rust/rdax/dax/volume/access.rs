@@ -127,9 +127,34 @@ impl Access<'_> {
         self.ask(page, pages, bindings::dax_access_mode::DAX_RECOVERY_WRITE)
     }
 
+    /// The page frame of a page, and how many follow it linearly, `pages` at most.
+    fn frame(&self, page: u64, pages: u64) -> Result<(u64, u64)> {
+        let end = page.checked_add(pages).ok_or(ERANGE)?;
+        if end > self.volume.size / PAGE_SIZE || pages == 0 {
+            return Err(ERANGE);
+        }
+        if let Some(first) = self.volume.linear {
+            return Ok((first.pfn.saturating_add(page), pages));
+        }
+        let (place, pages) = self.locate(page, pages)?;
+        Ok((place.pfn, pages))
+    }
+
+    /// Whether nobody references page `page` of the volume and no file has it entered, and how many
+    /// of the `pages` pages from there on (at least one) are alike.
+    ///
+    /// Pages that are in no file stay idle as long as nobody enters them in one.
+    pub fn idle_run(&self, page: u64, pages: u64) -> Result<(bool, u64)> {
+        let (pfn, pages) = self.frame(page, pages)?;
+        let mut idle = false;
+        // SAFETY: by the type invariant these pages have a memmap.
+        let run = unsafe { bindings::rdax_helper_dax_idle_run(pfn, pages, &mut idle) };
+        Ok((idle, run))
+    }
+
     /// The page frame of page `page` of the volume, poisoned or not.
     pub(crate) fn pfn(&self, page: u64) -> Result<u64> {
-        Ok(self.locate(page, 1)?.0.pfn)
+        Ok(self.frame(page, 1)?.0)
     }
 
     /// The address of byte `at`, and how many bytes follow it linearly, `len` at most.

@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Taking DAX entries out of a mapping although their folios are referenced.
+ *
+ * fs/dax.c deletes entries of unreferenced folios only: it splits a huge folio
+ * on the way. So an entry whose folio is still referenced is replaced by an
+ * empty one first, which fs/dax.c deletes without looking at a folio. The folio
+ * becomes an orphan: it names no file, and keeps its size until the last
+ * reference is gone, as those who reference it expect.
+ *
+ * Pages of a huge orphan may still, or again, be blocks of a file. fs/dax.c
+ * cannot enter those. They are entered here, one small entry each, counted in
+ * folio->share like the entries of a folio that several files share.
+ *
+ * Lock order: the lock of i_pages, orphan_lock.
+ */
+
+#include <linux/dax.h>
+#include <linux/fs.h>
+#include <linux/huge_mm.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/wait_bit.h>
+#include <linux/xarray.h>
+
+#include "helpers.h"
+
+/* Of fs/dax.c; rdax_helper_dax_check_entries() tries whether they are. */
+#define ENTRY_SHIFT	4
+#define ENTRY_LOCKED	BIT(0)
+#define ENTRY_PMD	BIT(1)
+#define ENTRY_ZERO	BIT(2)
+#define ENTRY_EMPTY	BIT(3)
+#define ENTRY_FLAGS	(BIT(ENTRY_SHIFT) - 1)
+
+/* Entries looked at with interrupts off, or between two rescheduling points. */
+#define BATCH		1024
+
+/* Orphans: their share counts, and splitting them. */
+static DEFINE_SPINLOCK(orphan_lock);
+
+static bool entry_is_real(void *entry)
+{
+	return xa_is_value(entry) &&
+	       !(xa_to_value(entry) & (ENTRY_ZERO | ENTRY_EMPTY));
+}
+
+static struct folio *entry_folio(void *entry)
+{
+	return pfn_folio(xa_to_value(entry) >> ENTRY_SHIFT);
+}
+
+/* The last index that the entry at this one is for. */
+static pgoff_t entry_last(void *entry, pgoff_t index)
+{
+	if (xa_to_value(entry) & ENTRY_PMD)
+		return index | (HPAGE_PMD_NR - 1);
+	return index;
+}
+
+/*
+ * Whether there are references beside those of page tables. With page faults
+ * kept out the latter only get fewer, so this never misses one.
+ */
+static bool folio_is_held(struct folio *folio)
+{
+	int refs = folio_ref_count(folio);
+
+	/* A mapping that goes meanwhile must not hide a reference. */
+	smp_rmb();
+	return refs != folio_mapcount(folio);
+}
+
+/* How large the entry at an index is, as a power of two; 0 if there is none. */
+unsigned int rdax_helper_dax_entry_order(struct inode *inode,
+					 unsigned long index)
+{
+	return xa_get_order(&inode->i_mapping->i_pages, index);
+}
+
+/*
+ * The next entry in [*index, last] whose folio is held: true, and where it is.
+ * The invalidate lock is held, so entries do not go; locked ones count too.
+ */
+bool rdax_helper_dax_find_held(struct inode *inode, unsigned long *index,
+			       unsigned long last, u64 *pfn)
+{
+	XA_STATE(xas, &inode->i_mapping->i_pages, *index);
+	unsigned int scanned = 0;
+	struct folio *folio;
+	bool held = false;
+	void *entry;
+
+	rcu_read_lock();
+	xas_for_each(&xas, entry, last) {
+		if (xas_retry(&xas, entry))
+			continue;
+		if (entry_is_real(entry)) {
+			folio = entry_folio(entry);
+			held = folio_is_held(folio);
+			if (held) {
+				*index = xas.xa_index;
+				*pfn = folio_pfn(folio);
+				break;
+			}
+		}
+		if (++scanned % BATCH == 0) {
+			xas_pause(&xas);
+			rcu_read_unlock();
+			cond_resched();
+			rcu_read_lock();
+		}
+	}
+	rcu_read_unlock();
+	return held;
+}
+
+/*
+ * Wait until a folio is no longer held: what is left of the timeout, at least 1;
+ * 0 if it ran out; -ERESTARTSYS for a fatal signal. The wake-up comes with the
+ * very last reference: who is let in to map the folio takes it away.
+ */
+long rdax_helper_dax_wait_held(u64 pfn, long timeout)
+{
+	struct folio *folio = pfn_folio(pfn);
+
+	return ___wait_var_event(&folio->page,
+				 ___wait_cond_timeout(!folio_is_held(folio)),
+				 TASK_KILLABLE, 0, timeout,
+				 __ret = schedule_timeout(__ret));
+}
+
+/* Take the folio of a real entry out of its file. i_pages is locked. */
+static void orphan(struct folio *folio)
+{
+	spin_lock(&orphan_lock);
+	if (!folio->mapping && folio->share) {
+		folio->share--;
+	} else {
+		folio->mapping = NULL;
+		/* It shares its place with the index. */
+		folio->share = 0;
+	}
+	spin_unlock(&orphan_lock);
+}
+
+/* Whether fs/dax.c must not be given an entry of this folio to delete. */
+static bool must_orphan(struct folio *folio)
+{
+	return folio_ref_count(folio) ||
+	       (folio_test_large(folio) && !folio->mapping);
+}
+
+/* A range of entries on their way out. */
+struct removal {
+	/* The device is there: folios may be looked at. */
+	bool alive;
+	/* Entries of referenced folios stay. */
+	bool keep;
+	pgoff_t last;
+	/* What is done begins here. */
+	pgoff_t first;
+	/* Entries below this are to be deleted now; */
+	pgoff_t end;
+	/* then it goes on here, */
+	pgoff_t next;
+	/* once the entry there is unlocked. */
+	bool locked;
+};
+
+/*
+ * Look at entries until there are enough for a batch, or one does not go. Make
+ * those empty whose folios are referenced.
+ */
+static void prepare_batch(struct address_space *mapping, struct removal *rm)
+{
+	XA_STATE(xas, &mapping->i_pages, rm->first);
+	unsigned int work = 0;
+	void *entry;
+
+	rm->end = rm->last + 1;
+	rm->next = rm->end;
+	rm->locked = false;
+	xas_lock_irq(&xas);
+	xas_for_each(&xas, entry, rm->last) {
+		unsigned long value = xa_to_value(entry);
+		bool pmd = value & ENTRY_PMD;
+
+		if (entry_is_real(entry) &&
+		    (!rm->alive || must_orphan(entry_folio(entry)))) {
+			rm->locked = value & ENTRY_LOCKED;
+			if (rm->keep || rm->locked) {
+				rm->end = xas.xa_index;
+				rm->next = rm->end;
+				if (!rm->locked)
+					rm->next = entry_last(entry, rm->end) + 1;
+				break;
+			}
+			if (rm->alive)
+				orphan(entry_folio(entry));
+			xas_store(&xas, xa_mk_value(ENTRY_EMPTY |
+						    (value & ENTRY_PMD)));
+			xas_clear_mark(&xas, PAGECACHE_TAG_DIRTY);
+			xas_clear_mark(&xas, PAGECACHE_TAG_TOWRITE);
+		}
+		/* Deleting the entry of a huge page splits the page. */
+		work += pmd ? BATCH / 8 : 1;
+		if (work >= BATCH) {
+			rm->end = entry_last(entry, xas.xa_index) + 1;
+			rm->next = rm->end;
+			break;
+		}
+	}
+	xas_unlock_irq(&xas);
+}
+
+/*
+ * Take the entries of unmapped pages out of a file. Folios that are referenced
+ * become orphans; with keep their entries stay instead. The invalidate lock is
+ * held exclusively, or the inode is being evicted. last is below ULONG_MAX.
+ */
+void rdax_helper_dax_remove(struct inode *inode, unsigned long first,
+			    unsigned long last, bool alive, bool keep)
+{
+	struct address_space *mapping = inode->i_mapping;
+	struct removal rm = {
+		.alive = alive,
+		.keep = keep,
+		.first = first,
+		.last = last,
+	};
+	loff_t next;
+
+	while (rm.first <= last && !mapping_empty(mapping)) {
+		prepare_batch(mapping, &rm);
+		next = (loff_t)rm.next << PAGE_SHIFT;
+		if (rm.end > rm.first)
+			dax_delete_mapping_range(mapping,
+						 (loff_t)rm.first << PAGE_SHIFT,
+						 ((loff_t)rm.end << PAGE_SHIFT) - 1);
+		/* Writeback or memory failure has it; this waits for them. */
+		if (rm.locked)
+			dax_layout_busy_page_range(mapping, next, next);
+		cond_resched();
+		rm.first = rm.next;
+	}
+}
+
+/* Whether a folio is neither referenced nor in a file; if so it is small now. */
+static bool settle(struct page *page)
+{
+	struct folio *folio;
+	unsigned long flags;
+	bool idle;
+
+	spin_lock_irqsave(&orphan_lock, flags);
+	folio = page_folio(page);
+	idle = !folio_ref_count(folio);
+	if (idle && folio_test_large(folio)) {
+		idle = !folio->mapping && !folio->share;
+		if (idle)
+			dax_folio_reset_order(folio);
+	}
+	spin_unlock_irqrestore(&orphan_lock, flags);
+	return idle;
+}
+
+/*
+ * How many of nr pages are alike, and whether they are idle: small, and not
+ * referenced. The orphans among them that were only waiting for it are split.
+ */
+u64 rdax_helper_dax_idle_run(u64 pfn, u64 nr, bool *idle)
+{
+	u64 done;
+
+	for (done = 0; done < nr; done++) {
+		struct page *page = pfn_to_page(pfn + done);
+		bool now = PageCompound(page) ? settle(page) :
+						!page_ref_count(page);
+
+		if (!done)
+			*idle = now;
+		else if (now != *idle)
+			break;
+		if (done % BATCH == BATCH - 1)
+			cond_resched();
+	}
+	return done;
+}
+
+/* Whether fs/dax.c cannot enter this page at an index of a file. */
+bool rdax_helper_dax_is_orphan(struct inode *inode, pgoff_t index, u64 pfn)
+{
+	struct page *page = pfn_to_page(pfn);
+	void *entry;
+
+	if (likely(!PageCompound(page)) || READ_ONCE(page_folio(page)->mapping))
+		return false;
+	entry = xa_load(&inode->i_mapping->i_pages, index);
+	return xa_is_value(entry) && !entry_is_real(entry);
+}
+
+/*
+ * Enter a page of a huge orphan instead of fs/dax.c, or make the orphan small
+ * if it can be. Either way the fault can be tried again. The invalidate lock is
+ * held shared.
+ */
+void rdax_helper_dax_adopt(struct inode *inode, pgoff_t index, u64 pfn)
+{
+	XA_STATE(xas, &inode->i_mapping->i_pages, index);
+	struct page *page = pfn_to_page(pfn);
+	struct folio *folio;
+	bool adopted = false;
+	void *entry;
+
+	if (settle(page))
+		return;
+	xas_lock_irq(&xas);
+	entry = xas_load(&xas);
+	if (xa_is_value(entry) &&
+	    (xa_to_value(entry) & ENTRY_FLAGS) == ENTRY_EMPTY) {
+		spin_lock(&orphan_lock);
+		folio = page_folio(page);
+		if (folio_test_large(folio) && !folio->mapping) {
+			folio->share++;
+			adopted = true;
+		}
+		spin_unlock(&orphan_lock);
+		if (adopted)
+			xas_store(&xas, xa_mk_value(pfn << ENTRY_SHIFT));
+	}
+	xas_unlock_irq(&xas);
+}
+
+/* Whether a huge page is entered at an index. */
+bool rdax_helper_dax_has_huge_entry(struct inode *inode, pgoff_t index)
+{
+	void *entry = xa_load(&inode->i_mapping->i_pages, index);
+
+	return entry && entry_is_real(entry) &&
+	       (xa_to_value(entry) & ENTRY_PMD);
+}
+
+/* What fs/dax.c finds, given an entry for a page of ours. */
+static bool try_entry(struct inode *inode, struct page *page,
+		      unsigned long flags, unsigned long nr, bool busy)
+{
+	struct address_space *mapping = &inode->i_data;
+	unsigned long value = page_to_pfn(page) << ENTRY_SHIFT | flags;
+	struct page *found;
+
+	found = xa_store_irq(&mapping->i_pages, 0, xa_mk_value(value),
+			     GFP_KERNEL);
+	if (xa_is_err(found))
+		return false;
+	mapping->nrpages = nr;
+	found = dax_layout_busy_page(mapping);
+	if (busy)
+		return found == page && xa_erase_irq(&mapping->i_pages, 0);
+	dax_delete_mapping_range(mapping, 0, 0);
+	return !found && !mapping->nrpages && mapping_empty(mapping);
+}
+
+/* Whether fs/dax.c takes entries as we make them: on a file of nobody's. */
+bool rdax_helper_dax_check_entries(void)
+{
+	struct inode *inode = kzalloc(sizeof(*inode), GFP_KERNEL);
+	struct page *page = alloc_page(GFP_KERNEL);
+	bool ok = false;
+
+	if (inode && page) {
+		inode_init_once(inode);
+		inode->i_mapping = &inode->i_data;
+		inode->i_data.host = inode;
+		inode->i_flags = S_DAX;
+		ok = try_entry(inode, page, 0, 1, true) &&
+		     try_entry(inode, page, ENTRY_ZERO, 1, false) &&
+		     try_entry(inode, page, ENTRY_EMPTY, 1, false) &&
+		     try_entry(inode, page, ENTRY_EMPTY | ENTRY_PMD,
+			       HPAGE_PMD_NR, false);
+	}
+	if (page)
+		__free_page(page);
+	kfree(inode);
+	return ok;
+}
