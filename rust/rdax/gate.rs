@@ -319,7 +319,11 @@ impl<G: Deref<Target = Gate>> ClosedRange<G> {
     }
 
     /// The drain still waits. If it has done so for long enough, the tasks that wait at the gate
-    /// get tickets; it has to unmap the range again afterwards.
+    /// get tickets.
+    ///
+    /// Then the drain has to unmap the range again: what has been mapped has a reference, so that
+    /// the last one of its holder wakes nobody. It should sleep a little before, since a ticket
+    /// does not outlast two unmappings of the page that its task is about to pin.
     pub fn no_progress(&self) -> Grant {
         self.0.no_progress(now())
     }

@@ -8,6 +8,14 @@ use crate::{
         BadRange, //
     },
     block::Limits,
+    gate::{
+        Gate,
+        Notifier,
+        Notify,
+        PageRange,
+        Passage,
+        Waited, //
+    },
     memremap::{
         layout,
         MemRegion,
@@ -17,7 +25,8 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    str::CString, //
+    str::CString,
+    sync::Arc, //
 };
 
 #[kunit_tests(rdax)]
@@ -90,6 +99,52 @@ mod suite {
         assert!(request(far, 4096).is_err());
         drop(claim);
         request(far, 4096)?;
+        Ok(())
+    }
+
+    #[test]
+    fn gate_keeps_faults_and_pins_out() -> Result {
+        let gate = KBox::pin_init(Gate::new(), GFP_KERNEL)?;
+        let gate: &Gate = &gate;
+        let access = Gate::access(5, PageRange::page(5));
+        assert_eq!(gate.enter(&access), Passage::Open);
+        let closed = Gate::close(gate, PageRange::aligned(5, 2))?;
+        assert_eq!(gate.enter(&access), Passage::Closed);
+        assert_eq!(gate.recheck(&access), Passage::Closed);
+        assert!(gate.closed_after_pin(PageRange::page(7)));
+        assert!(!gate.closed_after_pin(PageRange::page(8)));
+        let refused = Gate::register(gate, PageRange::ALL, None).map(drop);
+        assert_eq!(refused, Err(EBUSY));
+        // Nobody waits, so nobody gets a ticket.
+        assert_eq!(closed.no_progress().tickets, 0);
+        drop(closed);
+        assert_eq!(gate.recheck(&access), Passage::Open);
+        gate.wait_access(&access)?;
+        gate.wait_open(PageRange::ALL)?;
+        Ok(())
+    }
+
+    struct Told(Counter);
+
+    impl Notify for Told {
+        fn wanted(&self) {
+            self.0.add(1);
+        }
+    }
+
+    #[test]
+    fn gate_waits_for_registered_pins() -> Result {
+        let gate = KBox::pin_init(Gate::new(), GFP_KERNEL)?;
+        let gate: &Gate = &gate;
+        let told = Arc::new(Told(Counter::new()), GFP_KERNEL)?;
+        let notifier: Notifier = told.clone();
+        let pin = Gate::register(gate, PageRange::page(5), Some(notifier))?;
+        let closed = Gate::close(gate, PageRange::ALL)?;
+        assert_eq!((closed.pins(), closed.notify_pins()), (1, 1));
+        assert_eq!((closed.notify_pins(), told.0.sum()), (0, 1));
+        assert_eq!(closed.wait_pins(Some(20)), Ok(Waited::TimedOut));
+        drop(pin);
+        assert_eq!(closed.wait_pins(None), Ok(Waited::Done));
         Ok(())
     }
 

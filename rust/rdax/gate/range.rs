@@ -29,9 +29,9 @@ impl PageRange {
         (first < end).then_some(Self { first, end })
     }
 
-    /// The page at offset `pgoff`, which is below `u64::MAX`.
+    /// The page at offset `pgoff`; no file has one at `u64::MAX`.
     pub fn page(pgoff: u64) -> Self {
-        // INVARIANT: the lower one is below `u64::MAX`.
+        // INVARIANT: so there is a larger one.
         let first = pgoff.min(u64::MAX - 1);
         Self {
             first,
