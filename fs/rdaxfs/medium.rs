@@ -9,7 +9,13 @@ use crate::error::{
     from_kernel,
     CoreResult, //
 };
-use kernel::current;
+use kernel::{
+    current,
+    time::{
+        ClockSource,
+        Monotonic, //
+    }, //
+};
 use rdax::dax::Volume;
 use rdaxfs_core::{
     format_types::BLOCK_SIZE,
@@ -84,6 +90,10 @@ impl Medium for Pmem {
             // Without a device nobody gets it anyway.
             Err(_) => (true, len),
         }
+    }
+
+    fn clock_ms(&self) -> u64 {
+        u64::try_from(Monotonic::ktime_get() / 1_000_000).unwrap_or(0)
     }
 
     fn pause(&self) -> CoreResult {

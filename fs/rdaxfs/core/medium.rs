@@ -40,6 +40,10 @@ pub trait Medium {
         let _ = block;
         (false, len)
     }
+    /// Milliseconds since some moment, by which to tell how long blocks have been referenced.
+    fn clock_ms(&self) -> u64 {
+        0
+    }
     /// Called now and then by operations that take long. Lets others run; fails with
     /// [`Error::Interrupted`] if the caller is to give up.
     fn pause(&self) -> Result {

@@ -284,6 +284,12 @@ impl<M: Medium> Volume<M> {
         self.alloc.busy_blocks()
     }
 
+    /// Shows the first block and the length of each run of such blocks to `f`, and for how many
+    /// milliseconds they have been that, under a lock of the allocator, in no order.
+    pub fn for_each_busy(&self, f: impl FnMut(u64, u64, u64)) {
+        self.alloc.for_each_busy(&self.medium, f);
+    }
+
     /// Frees blocks that are not referenced any more. Returns one that still is, if any.
     pub fn sweep(&self) -> Option<u64> {
         self.alloc.sweep(&self.medium);

@@ -14,10 +14,16 @@ use crate::{
     Medium, //
 };
 
+/// Such blocks, and since when by the medium's clock.
+struct Aside {
+    run: Run,
+    since: u64,
+}
+
 /// Runs of such blocks, in no order.
 #[derive(Default)]
 pub(super) struct Busy {
-    runs: Vec<Run>,
+    runs: Vec<Aside>,
 }
 
 impl Run {
@@ -49,7 +55,7 @@ impl Allocator {
         let mut noted = true;
         while run.len > 0 {
             let (referenced, part) = run.split_alike(medium);
-            if !referenced || !self.set_aside(part) {
+            if !referenced || !self.set_aside(medium, part) {
                 noted &= !referenced;
                 self.free(part);
             }
@@ -57,8 +63,9 @@ impl Allocator {
         noted
     }
 
-    fn set_aside(&self, run: Run) -> bool {
-        let added = self.busy.lock().runs.push(run).is_ok();
+    fn set_aside(&self, medium: &impl Medium, run: Run) -> bool {
+        let since = medium.clock_ms();
+        let added = self.busy.lock().runs.push(Aside { run, since }).is_ok();
         if added {
             self.busy_blocks.add(run.len);
         }
@@ -78,7 +85,7 @@ impl Allocator {
         }
         let mut freed = 0u64;
         let mut left = busy.runs.len();
-        while let Some(mut run) = busy.runs.pop() {
+        while let Some(Aside { mut run, since }) = busy.runs.pop() {
             left = left.saturating_sub(1);
             while run.len > 0 {
                 let (referenced, mut part) = run.split_alike(medium);
@@ -92,7 +99,7 @@ impl Allocator {
                     run.len = 0;
                 }
                 // Cannot fail: there is room.
-                let _ = kept.push(part);
+                let _ = kept.push(Aside { run: part, since });
             }
         }
         busy.runs = kept;
@@ -106,8 +113,17 @@ impl Allocator {
         self.busy_blocks.get()
     }
 
+    /// Shows the first block, the length and the age in milliseconds of each run of them to `f`, in
+    /// no order.
+    pub(crate) fn for_each_busy(&self, medium: &impl Medium, mut f: impl FnMut(u64, u64, u64)) {
+        let now = medium.clock_ms();
+        for Aside { run, since } in self.busy.lock().runs.iter() {
+            f(run.block, run.len, now.saturating_sub(*since));
+        }
+    }
+
     /// One of them.
     pub(crate) fn a_busy_block(&self) -> Option<u64> {
-        Some(self.busy.lock().runs.first()?.block)
+        Some(self.busy.lock().runs.first()?.run.block)
     }
 }

@@ -120,6 +120,9 @@ proptest! {
             let used: u64 = runs.iter().map(|run| run.len).sum();
             prop_assert_eq!(alloc.free_blocks() + alloc.busy_blocks() + used, fresh);
             prop_assert!(alloc.busy_blocks() <= pages.0.borrow().len() as u64);
+            let mut shown = 0;
+            alloc.for_each_busy(&pages, |_, len, _| shown += len);
+            prop_assert_eq!(shown, alloc.busy_blocks());
         }
         let some = pages.0.borrow().iter().next().copied();
         pages.0.borrow_mut().retain(|&block| Some(block) == some);
