@@ -12,12 +12,15 @@ use crate::{
         Options, //
     },
     stats::{
+        self,
         Directory,
+        Shown,
         Stats, //
     },
     Rdaxfs, //
 };
 use kernel::{
+    debugfs::Dir,
     prelude::*,
     str::CString,
     sync::{
@@ -32,6 +35,7 @@ use rdax::{
     dax::{
         self,
         drain::{
+            Drains,
             Gated,
             Limit, //
         },
@@ -56,9 +60,9 @@ use rdaxfs_core::{
 pub(crate) struct Mount {
     // First: it uses `core`.
     watch: Watch<Sweeper>,
-    // Shows `stats`.
     _directory: Option<Pin<KBox<Directory>>>,
     stats: Arc<Stats>,
+    drains: Arc<Drains>,
     device: CString,
     on_error: Atomic<u32>,
     drain_ms: Atomic<u32>,
@@ -85,19 +89,28 @@ impl Watcher for Sweeper {
 }
 
 impl Mount {
+    /// One that is seen in a directory of `root`.
     #[inline(never)]
     pub(crate) fn new(
         core: Volume<Pmem>,
         device: CString,
         options: &Options,
-        stats: Arc<Stats>,
-        directory: Option<Pin<KBox<Directory>>>,
+        root: &Dir,
     ) -> Result<Self> {
         let core = Arc::new(core, GFP_KERNEL)?;
+        let (stats, drains) = (Stats::new()?, Drains::new()?);
+        let shown = Shown {
+            stats: stats.clone(),
+            drains: drains.clone(),
+            core: core.clone(),
+        };
+        // What cannot be shown does not matter.
+        let directory = stats::create(root, &device, shown).ok();
         Ok(Self {
             watch: Watch::new(Sweeper(core.clone()))?,
             _directory: directory,
             stats,
+            drains,
             device,
             on_error: Atomic::new(options.on_error as u32),
             drain_ms: Atomic::new(options.drain_ms),
@@ -244,5 +257,9 @@ impl OnVolume for Rdaxfs {
 impl Gated for Rdaxfs {
     fn gate(data: &InodeData) -> &Gate {
         data.gate()
+    }
+
+    fn drains(mount: &Mount) -> &Drains {
+        &mount.drains
     }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Page faults of a mount, in `/sys/kernel/debug/rdaxfs/<device>/stats`.
+//! What is seen of a mount in `/sys/kernel/debug/rdaxfs/<device>`: counters of page faults, drains,
+//! busy blocks.
 
+use crate::medium::Pmem;
 use kernel::{
     debugfs::{
         Dir,
@@ -11,7 +13,11 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
-use rdax::stat::Counter;
+use rdax::{
+    dax::drain::Drains,
+    stat::Counter, //
+};
+use rdaxfs_core::Volume;
 
 /// Why a fault was not served by a huge page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,14 +96,39 @@ impl Stats {
     }
 }
 
+/// What the directory of a mount shows.
+pub(crate) struct Shown {
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) drains: Arc<Drains>,
+    pub(crate) core: Arc<Volume<Pmem>>,
+}
+
+impl Shown {
+    fn show_busy(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = Ok(());
+        self.core.for_each_busy(|block, len, age| {
+            shown = shown.and_then(|()| writeln!(f, "block={block} blocks={len} age_ms={age}"));
+        });
+        shown
+    }
+}
+
 /// The directory of one mount; dropping it removes it, after accesses in progress.
-pub(crate) type Directory = Scope<Arc<Stats>>;
+pub(crate) type Directory = Scope<Shown>;
 
 /// Creates the directory of a mount, named like its device.
-pub(crate) fn create(root: &Dir, device: &CStr, stats: Arc<Stats>) -> Result<Pin<KBox<Directory>>> {
+pub(crate) fn create(root: &Dir, device: &CStr, shown: Shown) -> Result<Pin<KBox<Directory>>> {
     KBox::pin_init(
-        root.scope(stats, device, |stats, dir| {
-            dir.read_callback_file(c"stats", stats, &|stats: &Arc<Stats>, f| stats.show(f));
+        root.scope(shown, device, |shown, dir| {
+            dir.read_callback_file(c"stats", shown, &|shown: &Shown, f| shown.stats.show(f));
+            dir.read_callback_file(c"drains", shown, &|shown: &Shown, f| shown.drains.show(f));
+            dir.read_callback_file(c"busy", shown, &|shown: &Shown, f| shown.show_busy(f));
+            dir.read_callback_file(c"drain_time_us", shown, &|shown: &Shown, f| {
+                fmt::Display::fmt(shown.drains.drain_time(), f)
+            });
+            dir.read_callback_file(c"gate_wait_us", shown, &|shown: &Shown, f| {
+                fmt::Display::fmt(shown.drains.gate_wait(), f)
+            });
         }),
         GFP_KERNEL,
     )

@@ -13,10 +13,6 @@ use crate::{
     node::InodeData,
     options::Options,
     stamp::to_disk,
-    stats::{
-        self,
-        Stats, //
-    },
     Rdaxfs, //
 };
 use kernel::{
@@ -150,10 +146,7 @@ impl FileSystem for Rdaxfs {
         if on_medium.state() == State::Errors {
             pr_warn!("{}: has errors, fsck.rdaxfs is needed\n", sb.id());
         }
-        let counters = Stats::new()?;
-        // Counters that cannot be shown do not matter.
-        let directory = stats::create(sb.type_data(), sb.id(), counters.clone()).ok();
-        let mount = Mount::new(core, sb.id().to_cstring()?, options, counters, directory)?;
+        let mount = Mount::new(core, sb.id().to_cstring()?, options, sb.type_data())?;
         Ok(Arc::new(mount, GFP_KERNEL)?)
     }
 

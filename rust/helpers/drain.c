@@ -134,6 +134,20 @@ long rdax_helper_dax_wait_held(u64 pfn, long timeout)
 				 __ret = schedule_timeout(__ret));
 }
 
+/* For those who look at a drain. Of a small folio many references are a pin. */
+void rdax_helper_dax_folio_counts(u64 pfn, struct rdax_folio_counts *counts)
+{
+	struct folio *folio = pfn_folio(pfn);
+	int refs = folio_ref_count(folio);
+
+	counts->pfn = pfn;
+	counts->refs = refs;
+	counts->maps = folio_mapcount(folio);
+	counts->pins = folio_has_pincount(folio) ?
+		       atomic_read(&folio->_pincount) :
+		       refs / (int)GUP_PIN_COUNTING_BIAS;
+}
+
 /* Take the folio of a real entry out of its file. i_pages is locked. */
 static void orphan(struct folio *folio)
 {
@@ -170,6 +184,8 @@ struct removal {
 	pgoff_t next;
 	/* once the entry there is unlocked. */
 	bool locked;
+	/* Pages so far that were referenced. */
+	u64 referenced;
 };
 
 /*
@@ -193,6 +209,9 @@ static void prepare_batch(struct address_space *mapping, struct removal *rm)
 		if (entry_is_real(entry) &&
 		    (!rm->alive || must_orphan(entry_folio(entry)))) {
 			rm->locked = value & ENTRY_LOCKED;
+			if (rm->alive && !rm->locked &&
+			    folio_ref_count(entry_folio(entry)))
+				rm->referenced += pmd ? HPAGE_PMD_NR : 1;
 			if (rm->keep || rm->locked) {
 				rm->end = xas.xa_index;
 				rm->next = rm->end;
@@ -222,9 +241,10 @@ static void prepare_batch(struct address_space *mapping, struct removal *rm)
  * Take the entries of unmapped pages out of a file. Folios that are referenced
  * become orphans; with keep their entries stay instead. The invalidate lock is
  * held exclusively, or the inode is being evicted. last is below ULONG_MAX.
+ * Returns how many pages were referenced.
  */
-void rdax_helper_dax_remove(struct inode *inode, unsigned long first,
-			    unsigned long last, bool alive, bool keep)
+u64 rdax_helper_dax_remove(struct inode *inode, unsigned long first,
+			   unsigned long last, bool alive, bool keep)
 {
 	struct address_space *mapping = inode->i_mapping;
 	struct removal rm = {
@@ -248,6 +268,7 @@ void rdax_helper_dax_remove(struct inode *inode, unsigned long first,
 		cond_resched();
 		rm.first = rm.next;
 	}
+	return rm.referenced;
 }
 
 /* Whether a folio is neither referenced nor in a file; if so it is small now. */

@@ -61,13 +61,23 @@ size_t rdax_helper_folio_bytes(u64 pfn);
 bool rdax_helper_wait_folio_unreferenced(u64 pfn, long timeout);
 
 /* drain.c */
+
+/* The references of a folio, none of them read at the same moment. */
+struct rdax_folio_counts {
+	u64 pfn;
+	int refs;
+	int maps;
+	int pins;
+};
+
 unsigned int rdax_helper_dax_entry_order(struct inode *inode,
 					 unsigned long index);
 bool rdax_helper_dax_find_held(struct inode *inode, unsigned long *index,
 			       unsigned long last, u64 *pfn);
 long rdax_helper_dax_wait_held(u64 pfn, long timeout);
-void rdax_helper_dax_remove(struct inode *inode, unsigned long first,
-			    unsigned long last, bool alive, bool keep);
+void rdax_helper_dax_folio_counts(u64 pfn, struct rdax_folio_counts *counts);
+u64 rdax_helper_dax_remove(struct inode *inode, unsigned long first,
+			   unsigned long last, bool alive, bool keep);
 u64 rdax_helper_dax_idle_run(u64 pfn, u64 nr, bool *idle);
 bool rdax_helper_dax_is_orphan(struct inode *inode, unsigned long index,
 			       u64 pfn);
@@ -184,6 +194,22 @@ long rdax_helper_wait_var_killable(void *var, bool (*condition)(void *arg),
 void rdax_helper_wake_var(void *var);
 unsigned int rdax_helper_nofs_save(void);
 void rdax_helper_nofs_restore(unsigned int flags);
+void rdax_helper_current_comm(char *comm);
+
+/* trace.c */
+void rdax_helper_trace_drain_start(const struct inode *inode, u64 first,
+				   u64 end);
+void rdax_helper_trace_drain_busy(const struct inode *inode, u64 index,
+				  const struct rdax_folio_counts *folio,
+				  u64 registered, u64 age);
+void rdax_helper_trace_drain_admit(const struct inode *inode, u64 tickets,
+				   u64 next_ms, u64 age);
+void rdax_helper_trace_drain_defer(const struct inode *inode, u64 first,
+				   u64 end, u64 blocks, u64 age);
+void rdax_helper_trace_drain_done(const struct inode *inode, u64 first,
+				  u64 end, int error, u64 duration);
+void rdax_helper_trace_gate_wait(const struct inode *inode, u64 index,
+				 u64 duration);
 
 /* watch.c */
 struct rdax_watch *

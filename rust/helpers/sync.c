@@ -3,6 +3,7 @@
 #include <linux/rwsem.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/string.h>
 #include <linux/wait_bit.h>
 
 #include "helpers.h"
@@ -43,4 +44,10 @@ unsigned int rdax_helper_nofs_save(void)
 void rdax_helper_nofs_restore(unsigned int flags)
 {
 	memalloc_nofs_restore(flags);
+}
+
+/* To TASK_COMM_LEN bytes. Others may be renaming the task. */
+void rdax_helper_current_comm(char *comm)
+{
+	strscpy_pad(comm, current->comm, TASK_COMM_LEN);
 }

@@ -31,7 +31,10 @@
 //! What allocates (`close`, `wait_access`, `register`) may sleep; who holds locks that reclaim may
 //! want is in a [`NoFs`](crate::sync::NoFs) section. `Documentation/drain.rst` has the proofs.
 
-use crate::sync::wait_var;
+use crate::{
+    bindings,
+    sync::wait_var, //
+};
 use core::ops::Deref;
 use kernel::{
     current,
@@ -64,6 +67,21 @@ mod range;
 mod state;
 pub mod ticket;
 
+pub use self::{
+    env::{
+        Caller,
+        Notify,
+        Waited, //
+    },
+    protocol::Grant,
+    range::PageRange,
+    state::{
+        Access,
+        Drain,
+        Passage,
+        Waiter, //
+    }, //
+};
 use self::{
     env::{
         Env,
@@ -73,19 +91,6 @@ use self::{
     protocol::Refused,
     state::State,
     ticket::TaskId, //
-};
-pub use self::{
-    env::{
-        Notify,
-        Waited, //
-    },
-    protocol::Grant,
-    range::PageRange,
-    state::{
-        Access,
-        Drain,
-        Passage, //
-    }, //
 };
 
 /// What a pin leaves to be told by.
@@ -115,6 +120,17 @@ impl Env for Gate {
 
     fn alloc<T>(value: T) -> Result<KBox<T>, NoMemory> {
         KBox::new(value, GFP_KERNEL).map_err(|_| NoMemory)
+    }
+
+    fn caller() -> Caller {
+        let mut comm = [0; bindings::TASK_COMM_LEN as usize];
+        // SAFETY: writes that many bytes.
+        unsafe { bindings::rdax_helper_current_comm(comm.as_mut_ptr()) };
+        Caller {
+            pid: current!().pid(),
+            comm,
+            since: now(),
+        }
     }
 
     fn locked<R>(&self, f: impl FnOnce(&mut State<Self>) -> R) -> R {
@@ -181,6 +197,13 @@ impl From<Refused> for Error {
 /// The monotonic clock, in milliseconds.
 fn now() -> u64 {
     u64::try_from(Monotonic::ktime_get() / 1_000_000).unwrap_or(0)
+}
+
+impl Caller {
+    /// How many milliseconds ago it came.
+    pub fn age_ms(&self) -> u64 {
+        now().saturating_sub(self.since)
+    }
 }
 
 impl Gate {
@@ -272,6 +295,16 @@ impl Gate {
     /// Shows each drain to `f`, which must not sleep.
     pub fn for_each_drain(&self, f: impl FnMut(Drain)) {
         self.state.lock().for_each_drain(f);
+    }
+
+    /// Shows each task that waits at a drain, or has a ticket of one, to `f`, which must not sleep.
+    pub fn for_each_waiter(&self, f: impl FnMut(Waiter)) {
+        self.state.lock().for_each_waiter(f);
+    }
+
+    /// The current task, as a gate remembers those who wait.
+    pub(crate) fn caller() -> Caller {
+        <Self as Env>::caller()
     }
 }
 

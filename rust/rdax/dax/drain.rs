@@ -20,6 +20,14 @@
 //!
 //! C source: [`fs/dax.c`](srctree/fs/dax.c)
 
+mod report;
+
+pub use self::report::Drains;
+use self::report::{
+    deferred,
+    Report, //
+};
+
 use super::{
     layout::Invalidate,
     Access,
@@ -91,6 +99,9 @@ pub enum Blocks {
 pub trait Gated: OnVolume {
     /// That of an inode.
     fn gate(data: &Self::InodeData) -> &Gate;
+
+    /// Where the drains of a mount are seen.
+    fn drains(data: &Self::SuperData) -> &Drains;
 }
 
 /// Pages of a file: a range that is not empty.
@@ -119,10 +130,11 @@ impl Pages {
     }
 }
 
-/// A page that is held: its offset in the file and its page frame number.
+/// A page that is held: its offset in the file, and the page frame number and the references of
+/// its folio.
 struct Held {
     index: u64,
-    pfn: u64,
+    counts: bindings::rdax_folio_counts,
 }
 
 impl<T: OnVolume> Inode<T> {
@@ -166,14 +178,21 @@ impl<T: OnVolume> Inode<T> {
                 &mut pfn,
             )
         };
-        found.then_some(Held {
+        let mut counts = bindings::rdax_folio_counts::default();
+        if !found {
+            return None;
+        }
+        // SAFETY: as above.
+        unsafe { bindings::rdax_helper_dax_folio_counts(pfn, &mut counts) };
+        Some(Held {
             index: index as u64,
-            pfn,
+            counts,
         })
     }
 
-    /// Takes the entries of unmapped pages out of the mapping. Nobody else does.
-    fn remove(&self, pages: Pages, blocks: Blocks) {
+    /// Takes the entries of unmapped pages out of the mapping. Nobody else does. Returns how many
+    /// of the pages are held.
+    fn remove(&self, pages: Pages, blocks: Blocks) -> u64 {
         // Without a device there may be no memmap.
         let access = self.access();
         // SAFETY: by the type invariant; while the device is alive pages have a memmap.
@@ -185,7 +204,7 @@ impl<T: OnVolume> Inode<T> {
                 access.is_ok(),
                 blocks == Blocks::Stay,
             )
-        };
+        }
     }
 
     /// Takes all entries out of the mapping of an inode that is being evicted, without waiting for
@@ -193,7 +212,8 @@ impl<T: OnVolume> Inode<T> {
     ///
     /// Context: process context, sleeps. Nobody maps the file any more.
     pub fn drain_final(&self) {
-        self.remove(Pages::ALL, Blocks::Leave);
+        let held = self.remove(Pages::ALL, Blocks::Leave);
+        deferred(self, &PageRange::ALL, held, 0);
     }
 
     /// Whether the page at byte `at` of the volume belongs to an orphan, which the DAX core cannot
@@ -234,7 +254,7 @@ impl Held {
     fn wait(&self, ms: u32, _access: &Access<'_>) -> Result<bool> {
         let timeout = msecs_to_jiffies(ms) as isize;
         // SAFETY: while the device is alive pages have a memmap.
-        let left = unsafe { bindings::rdax_helper_dax_wait_held(self.pfn, timeout) };
+        let left = unsafe { bindings::rdax_helper_dax_wait_held(self.counts.pfn, timeout) };
         to_result(left.min(0) as c_int).map_err(|_| EINTR)?;
         Ok(left > 0)
     }
@@ -275,19 +295,35 @@ impl<T: Gated> Invalidate<'_, T> {
             let _nofs = NoFs::enter();
             Gate::close(T::gate(inode.data()), range)?
         };
-        self.wait_unheld(&closed, pages, limit)?;
-        self.keep_closed(closed);
+        let mut report = Report::new(inode, range);
+        let waited = self.wait_unheld(&closed, pages, limit, &mut report);
+        report.waited();
+        let removed = waited.and_then(|()| {
+            self.keep_closed(closed);
+            let held = self.take_out(start, end, pages, blocks)?;
+            report.deferred(held);
+            Ok(())
+        });
+        report.done(removed)
+    }
+
+    /// Takes the entries of drained pages out. Returns how many of the pages are held.
+    fn take_out(&self, start: u64, end: u64, pages: Pages, blocks: Blocks) -> Result<u64> {
         match blocks {
             Blocks::Move => self.write_back(start, end)?,
             Blocks::Leave | Blocks::Stay => self.write_back_edges(start, end)?,
         }
-        self.inode().remove(pages, blocks);
-        Ok(())
+        Ok(self.inode().remove(pages, blocks))
     }
 
     /// Unmaps pages and waits until none of them is held, or it has waited long enough.
-    fn wait_unheld(&mut self, closed: &ClosedRange<&Gate>, pages: Pages, limit: Limit) -> Result {
-        let begun = Instant::now();
+    fn wait_unheld(
+        &mut self,
+        closed: &ClosedRange<&Gate>,
+        pages: Pages,
+        limit: Limit,
+        report: &mut Report<'_, T>,
+    ) -> Result {
         // Once a task was let through, pages may be mapped again whenever the lock is not held.
         let mut admitted = false;
         let mut rest = pages;
@@ -298,17 +334,21 @@ impl<T: Gated> Invalidate<'_, T> {
                 // Gone, and all that was on it with it.
                 Err(_) => return Ok(()),
             };
-            if held.is_none() && closed.pins() == 0 {
+            let pins = closed.pins();
+            if held.is_none() && pins == 0 {
                 return Ok(());
             }
-            let Some(ms) = limit.step(begun)? else {
+            let Some(ms) = limit.step(report.begun())? else {
                 return Ok(());
             };
+            report.busy(held.as_ref(), pins);
             closed.notify_pins();
             if self.wait_for(closed, held.as_ref(), ms)? {
                 closed.progress();
             } else {
-                admitted |= closed.no_progress().tickets > 0;
+                let grant = closed.no_progress();
+                report.admitted(&grant);
+                admitted |= grant.tickets > 0;
             }
             if admitted {
                 self.unmap_closed(closed, pages);

@@ -23,6 +23,17 @@ pub enum Waited {
     TimedOut,
 }
 
+/// Who waits, since when. The gate only keeps it, for those who look at it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// The task's number, in the first PID namespace.
+    pub pid: i32,
+    /// Its name, padded with zeroes.
+    pub comm: [u8; 16],
+    /// The time when it came, in milliseconds of the clock that the gate is told the time of.
+    pub since: u64,
+}
+
 /// Told when a drain wants the range of a pin.
 pub trait Notify {
     /// Called under the gate's spinlock: must not sleep, nor call the gate.
@@ -38,6 +49,11 @@ pub(super) trait Env: Sized {
 
     /// Allocates. May sleep.
     fn alloc<T>(value: T) -> Result<Self::Box<T>, NoMemory>;
+
+    /// The current task, now.
+    fn caller() -> Caller {
+        Caller::default()
+    }
 
     /// Runs `f` under the gate's spinlock. `f` neither sleeps nor calls this again.
     fn locked<R>(&self, f: impl FnOnce(&mut State<Self>) -> R) -> R;

@@ -88,6 +88,7 @@ pub(super) fn recheck<E: Env>(env: &E, access: &Access) -> Passage {
 pub(super) fn wait_access<E: Env>(env: &E, access: &Access) -> Result<(), Refused> {
     let visitor = chain::alloc::<E, _>(Visitor {
         task: access.task,
+        caller: E::caller(),
         pos: access.pos,
         sweep: None,
     })?;

@@ -8,6 +8,7 @@ use super::{
         Node, //
     },
     env::{
+        Caller,
         Env,
         Notify, //
     },
@@ -55,6 +56,17 @@ pub struct Drain {
     pub waiting: usize,
     /// How many tasks have a ticket.
     pub admitted: usize,
+}
+
+/// What can be seen of a task at a closed range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiter {
+    /// Who, since when.
+    pub caller: Caller,
+    /// The page offset that it needs.
+    pub pos: u64,
+    /// Whether it has a ticket, and so does not wait any more.
+    pub admitted: bool,
 }
 
 /// A range that is being drained.
@@ -299,6 +311,17 @@ impl<E: Env> State<E> {
     /// Shows each drain to `f`.
     pub(super) fn for_each_drain(&self, f: impl FnMut(Drain)) {
         self.closed.iter().map(Closed::look).for_each(f);
+    }
+
+    /// Shows each task that waits at a drain, or has a ticket of one, to `f`.
+    pub(super) fn for_each_waiter(&self, mut f: impl FnMut(Waiter)) {
+        for visitor in self.closed.iter().flat_map(|closed| closed.visitors.iter()) {
+            f(Waiter {
+                caller: visitor.caller,
+                pos: visitor.pos,
+                admitted: visitor.sweep.is_some(),
+            });
+        }
     }
 }
 

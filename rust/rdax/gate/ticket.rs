@@ -13,6 +13,8 @@
 //! drain has, it may be either, the same call that came too late for its page or a new one that
 //! pins a single page over and over; so one such repetition is let through.
 
+use super::env::Caller;
+
 /// Who faults: the address of its `struct task_struct`, never followed.
 ///
 /// A task may exit and another get its address, along with a ticket it has not waited for. That is
@@ -81,6 +83,8 @@ impl Sweep {
 pub(super) struct Visitor {
     /// Which.
     pub(super) task: TaskId,
+    /// What it is called.
+    pub(super) caller: Caller,
     /// The page offset at which it waits, or waited.
     pub(super) pos: u64,
     /// Its ticket; without one, it waits.

@@ -11,8 +11,14 @@ use super::{
 };
 use crate::{
     bindings,
-    dax::drain::Gated,
-    fs::File,
+    dax::drain::{
+        Drains,
+        Gated, //
+    },
+    fs::{
+        File,
+        Inode, //
+    },
     gate::{
         Access,
         Gate,
@@ -24,12 +30,21 @@ use kernel::{
     prelude::*,
     time::{
         delay::fsleep,
-        Delta, //
+        Delta,
+        Instant,
+        Monotonic, //
     }, //
 };
 
 /// How long a write to a page that is about to be unmapped is held up.
 const MKWRITE_PAUSE: Delta = Delta::from_millis(1);
+
+fn wait<T: Gated>(inode: &Inode<T>, access: &Access) -> Result {
+    let begun = Instant::<Monotonic>::now();
+    let waited = T::gate(inode.data()).wait_access(access);
+    Drains::waited_at_gate(inode, access, begun.elapsed());
+    waited
+}
 
 impl<T: Gated> VmFault<'_, T> {
     /// What it asks of the [`Gate`].
@@ -67,7 +82,7 @@ impl<T: Gated> VmFault<'_, T> {
             // SAFETY: a file of a `T`, with a reference.
             let inode = unsafe { File::<T>::from_ptr(file) }.inode();
             // A fatal signal is found by whoever retries.
-            let _ = T::gate(inode.data()).wait_access(access);
+            let _ = wait(inode, access);
             // SAFETY: this is the reference.
             unsafe { bindings::fput(file) };
             return Outcome::RETRY;
@@ -78,7 +93,7 @@ impl<T: Gated> VmFault<'_, T> {
         }
         // Nobody will try again, and the lock stays held: a drain lets its waiters through before
         // long, so whom it waits for is not kept from letting go for ever.
-        match T::gate(self.inode().data()).wait_access(access) {
+        match wait(self.inode(), access) {
             Ok(()) | Err(EINTR) => Outcome::AGAIN,
             Err(err) => err.into(),
         }
