@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod drains;
 mod dump;
 mod hugepages;
 mod info;
@@ -74,6 +75,14 @@ enum Command {
         /// Where it is mounted
         mount_point: PathBuf,
     },
+    /// Who waits for whom while pages are taken out of files (needs debugfs)
+    Drains {
+        /// Device or mount point; all mounted volumes if not given
+        target: Option<PathBuf>,
+        /// Show it once, in a terminal too
+        #[arg(long)]
+        once: bool,
+    },
     /// Shows or sets the label of a volume that is not mounted
     Label {
         /// Device or image
@@ -100,11 +109,12 @@ enum Command {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    match run(&args.command) {
-        Ok(value) => {
-            show::print(&value, args.json);
-            ExitCode::SUCCESS
-        }
+    let done = match &args.command {
+        Command::Drains { target, once } if !args.json => drains::watch(target.as_deref(), *once),
+        command => run(command).map(|value| show::print(&value, args.json)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("rdaxctl: {error:#}");
             ExitCode::FAILURE
@@ -118,6 +128,7 @@ fn run(command: &Command) -> Result<Value> {
         Command::Dump { what } => dump::dump(what),
         Command::Hugepages { file } => hugepages::hugepages(file),
         Command::Stats { mount_point } => stats::stats(mount_point),
+        Command::Drains { target, .. } => drains::look(target.as_deref()),
         Command::Label { device, label } => relabel(device, label.as_deref()),
         Command::Corrupt {
             seed,
