@@ -21,12 +21,16 @@ use crate::{
         MemRegion,
         PhysRange, //
     },
-    stat::Counter, //
+    stat::{
+        Counter,
+        Histogram, //
+    }, //
 };
 use kernel::{
     prelude::*,
     str::CString,
-    sync::Arc, //
+    sync::Arc,
+    time::Delta, //
 };
 
 #[kunit_tests(rdax)]
@@ -71,6 +75,20 @@ mod suite {
             counter.add(i);
         }
         assert_eq!(counter.sum(), 4950);
+    }
+
+    #[test]
+    fn histograms_have_powers_of_two() -> Result {
+        let times = Histogram::new();
+        for nanos in [i64::MIN, -1, 0, 999, 1000, 1999, 2000, 3999, 4000, i64::MAX] {
+            times.add(Delta::from_nanos(nanos));
+        }
+        let counts = times.counts();
+        assert_eq!(counts.get(..4), Some([4u64, 2, 2, 1].as_slice()));
+        assert_eq!(counts.last(), Some(&1));
+        let shown = CString::try_from_fmt(fmt!("{times}"))?;
+        assert_eq!(shown.to_bytes(), b"1 4\n2 2\n4 2\n8 1\ninf 1\n");
+        Ok(())
     }
 
     #[test]

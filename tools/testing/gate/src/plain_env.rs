@@ -16,7 +16,8 @@ use crate::{
     state::{
         Access,
         Drain,
-        State, //
+        State,
+        Waiter, //
     },
     ticket::TaskId, //
 };
@@ -86,6 +87,14 @@ impl PlainEnv {
             .borrow()
             .for_each_drain(|drain| drains.push(drain));
         drains
+    }
+
+    pub(crate) fn waiters(&self) -> Vec<Waiter> {
+        let mut waiters = Vec::new();
+        self.state
+            .borrow()
+            .for_each_waiter(|waiter| waiters.push(waiter));
+        waiters
     }
 
     /// How many tasks wait, and how many have tickets.

@@ -244,6 +244,28 @@ fn a_killed_waiter_leaves_nothing() {
     assert_eq!(wait_open(&gate, &pages(100, 200)), Ok(()));
 }
 
+#[test]
+fn those_who_wait_are_seen() {
+    let gate = PlainEnv::new();
+    let closed = close(&gate, pages(0, 100), 0).unwrap();
+    let other = close(&gate, pages(200, 300), 0).unwrap();
+    gate.sleep(1, 7);
+    closed.no_progress(LATER);
+    gate.sleep(2, 8);
+    gate.sleep(3, 200);
+    let mut seen: Vec<_> = gate
+        .waiters()
+        .iter()
+        .map(|waiter| (waiter.pos, waiter.admitted))
+        .collect();
+    seen.sort_unstable();
+    assert_eq!(seen, [(7, true), (8, false), (200, false)]);
+    drop(closed);
+    assert_eq!(gate.waiters().len(), 1);
+    drop(other);
+    assert!(gate.waiters().is_empty());
+}
+
 /// A task exits with a ticket or in the queue; another gets its address.
 #[test]
 fn a_successor_at_the_same_address_waits_once() {
