@@ -8,7 +8,10 @@
 //! C header: [`include/linux/wait_bit.h`](srctree/include/linux/wait_bit.h)
 
 use super::Volume;
-use crate::bindings;
+use crate::{
+    bindings,
+    memremap::PAGE_SIZE, //
+};
 use core::ptr::NonNull;
 use kernel::{
     prelude::*,
@@ -82,7 +85,7 @@ impl<W: Watcher> Watch<W> {
             // Nobody will get these pages any more.
             return;
         };
-        if let Ok(pfn) = access.pfn(at) {
+        if let Ok(pfn) = access.pfn(at / PAGE_SIZE) {
             // SAFETY: `watch` calls us; while the device is alive pages have a memmap.
             unsafe {
                 bindings::rdax_helper_watch_again(watch, pfn, msecs_to_jiffies(PERIOD_MS));
