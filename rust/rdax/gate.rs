@@ -38,7 +38,6 @@ use crate::{
 use core::ops::Deref;
 use kernel::{
     current,
-    new_spinlock,
     prelude::*,
     sync::{
         atomic::{
@@ -49,6 +48,7 @@ use kernel::{
             smp_mb,
             Full, //
         },
+        static_lock_class,
         Arc,
         SpinLock, //
     },
@@ -206,11 +206,14 @@ impl Caller {
     }
 }
 
+/// Lockdep compares the address, and [`Gate::new`] is compiled into other modules as well.
+static LOCK_NAME: &CStr = c"rdax::Gate::state";
+
 impl Gate {
     /// An open one.
     pub fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            state <- new_spinlock!(State::new(), "rdax::Gate::state"),
+            state <- SpinLock::new(State::new(), LOCK_NAME, static_lock_class!()),
             closed: Atomic::new(0),
         })
     }
