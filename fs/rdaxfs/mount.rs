@@ -5,6 +5,7 @@
 use crate::{
     error::errno,
     failure,
+    iomap,
     medium::Pmem,
     node::InodeData,
     options::{
@@ -48,6 +49,7 @@ use rdax::{
     },
     fs::SuperBlock,
     gate::Gate,
+    pin::Pinnable,
     sync::NoFs, //
 };
 use rdaxfs_core::{
@@ -252,6 +254,11 @@ impl OnVolume for Rdaxfs {
     fn notify_failure(sb: &SuperBlock<Self>, failure: Failure) -> Result {
         failure::notify(sb, failure)
     }
+}
+
+impl Pinnable for Rdaxfs {
+    type Read = iomap::Read;
+    type Write = iomap::WriteFault;
 }
 
 impl Gated for Rdaxfs {

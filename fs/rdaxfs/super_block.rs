@@ -42,6 +42,7 @@ use rdax::{
         Inode,
         SuperBlock, //
     },
+    pin,
     random::random_u64, //
 };
 use rdaxfs_core::{
@@ -115,6 +116,7 @@ impl FileSystem for Rdaxfs {
     const NAME: &'static CStr = c"rdaxfs";
     const XATTR: xattr::Handlers<Self> = xattr::Handlers::NEW;
     const EXPORT: export::Ops<Self> = export::Ops::NEW;
+    const PINS: pin::Ops<Self> = pin::Ops::NEW;
 
     type TypeData = Dir;
     type Options = Options;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* What bindgen reads: the headers that kernel::bindings lacks. */
 
+#include <linux/anon_inodes.h>
 #include <linux/badblocks.h>
 #include <linux/blkdev.h>
 #include <linux/crc32.h>
@@ -16,6 +17,7 @@
 #include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/nd.h>
+#include <linux/poll.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
 #include <linux/statfs.h>
@@ -46,3 +48,6 @@ const fop_flags_t RUST_CONST_HELPER_RDAX_FOP_REGULAR =
 	FOP_MMAP_SYNC | FOP_BUFFER_RASYNC | FOP_BUFFER_WASYNC;
 const unsigned long RUST_CONST_HELPER_RDAX_SB_SILENT = SB_SILENT;
 const unsigned long RUST_CONST_HELPER_RDAX_SB_LAZYTIME = SB_LAZYTIME;
+const __poll_t RUST_CONST_HELPER_RDAX_EPOLLIN = EPOLLIN;
+const __poll_t RUST_CONST_HELPER_RDAX_EPOLLPRI = EPOLLPRI;
+const __poll_t RUST_CONST_HELPER_RDAX_EPOLLHUP = EPOLLHUP;

@@ -357,6 +357,87 @@ void rdax_helper_dax_adopt(struct inode *inode, pgoff_t index, u64 pfn)
 	xas_unlock_irq(&xas);
 }
 
+/* Give a page that is in no file its place in one. i_pages is locked. */
+static int enter_page(struct xa_state *xas, struct inode *inode,
+		      struct page *page)
+{
+	struct folio *folio = page_folio(page);
+	int ret = 0;
+
+	xas_store(xas, xa_mk_value(page_to_pfn(page) << ENTRY_SHIFT));
+	if (xas_error(xas))
+		return xas_error(xas);
+	spin_lock(&orphan_lock);
+	if (folio->mapping) {
+		ret = -EUCLEAN;
+	} else if (folio_test_large(folio)) {
+		folio->share++;
+	} else {
+		folio->mapping = inode->i_mapping;
+		folio->index = xas->xa_index;
+	}
+	spin_unlock(&orphan_lock);
+	if (ret)
+		xas_store(xas, NULL);
+	else
+		inode->i_mapping->nrpages++;
+	return ret;
+}
+
+/*
+ * Take a reference to the page of a file at an index, which gets an entry if it
+ * has none. An entry in place of a hole must be gone: -EAGAIN. The invalidate
+ * lock is held exclusively, so entries are locked by those only who leave them
+ * as they are, and nothing becomes a huge page.
+ */
+int rdax_helper_dax_pin(struct inode *inode, pgoff_t index, u64 pfn)
+{
+	XA_STATE(xas, &inode->i_mapping->i_pages, index);
+	struct page *page = pfn_to_page(pfn);
+	void *entry;
+	int ret;
+
+	if (PageHWPoison(page))
+		return -EHWPOISON;
+	if (PageCompound(page))
+		settle(page);
+	do {
+		ret = 0;
+		xas_lock_irq(&xas);
+		entry = xas_load(&xas);
+		if (!entry)
+			ret = enter_page(&xas, inode, page);
+		else if (!entry_is_real(entry))
+			ret = -EAGAIN;
+		else if (page_folio(page) != page_folio(&entry_folio(entry)->page))
+			ret = -EUCLEAN;
+		/* The entry keeps the folio what it is. */
+		if (!ret)
+			folio_ref_inc(page_folio(page));
+		xas_unlock_irq(&xas);
+	} while (xas_nomem(&xas, GFP_KERNEL));
+	return ret;
+}
+
+/* Delete the entry in place of a hole, with what is mapped for it. Locks as above. */
+void rdax_helper_dax_forget_hole(struct inode *inode, pgoff_t index)
+{
+	struct address_space *mapping = inode->i_mapping;
+	void *entry = xa_load(&mapping->i_pages, index);
+	pgoff_t first = index;
+	unsigned long nr = 1;
+
+	if (!entry || entry_is_real(entry))
+		return;
+	if (xa_to_value(entry) & ENTRY_PMD) {
+		first = round_down(index, HPAGE_PMD_NR);
+		nr = HPAGE_PMD_NR;
+	}
+	unmap_mapping_pages(mapping, first, nr, false);
+	dax_delete_mapping_range(mapping, (loff_t)index << PAGE_SHIFT,
+				 (loff_t)index << PAGE_SHIFT);
+}
+
 /* Whether a huge page is entered at an index. */
 bool rdax_helper_dax_has_huge_entry(struct inode *inode, pgoff_t index)
 {

@@ -83,6 +83,8 @@ bool rdax_helper_dax_is_orphan(struct inode *inode, unsigned long index,
 			       u64 pfn);
 void rdax_helper_dax_adopt(struct inode *inode, unsigned long index, u64 pfn);
 bool rdax_helper_dax_has_huge_entry(struct inode *inode, unsigned long index);
+int rdax_helper_dax_pin(struct inode *inode, unsigned long index, u64 pfn);
+void rdax_helper_dax_forget_hole(struct inode *inode, unsigned long index);
 bool rdax_helper_dax_check_entries(void);
 
 /* fs.c */
@@ -167,6 +169,16 @@ int rdax_helper_read_to_page(struct page *page, unsigned int offset,
 			     const void *src, unsigned int len);
 int rdax_helper_copy_mc(void *dst, const void *src, size_t len);
 void rdax_helper_pmem_wmb(void);
+
+/* pin.c */
+int rdax_helper_pin_check_file(struct file *file, bool write);
+struct file *rdax_helper_pin_vma_file(unsigned long addr, unsigned long *index,
+				      unsigned long *pages);
+int rdax_helper_pin_check_page(struct page *page, struct file *file,
+			       unsigned long index);
+struct page *rdax_helper_pfn_page(u64 pfn);
+u64 rdax_helper_page_pfn(struct page *page);
+void rdax_helper_pin_put(struct page *page);
 
 /* super.c */
 bool rdax_helper_sb_bdev_read_only(struct super_block *sb);

@@ -16,6 +16,7 @@
 
 pub mod acl;
 pub mod address_space;
+pub mod anon;
 pub mod context;
 pub mod dentry;
 pub mod dir;
@@ -46,6 +47,7 @@ pub use self::{
     time::Timespec, //
 };
 
+use crate::pin;
 use kernel::{
     prelude::*,
     seq_file::SeqFile,
@@ -68,6 +70,9 @@ pub trait FileSystem: Send + Sync + Sized + 'static {
 
     /// Its file handles, normally [`export::Ops::NEW`].
     const EXPORT: export::Ops<Self>;
+
+    /// How its files are pinned, [`pin::Ops::NEW`] if they are.
+    const PINS: pin::Ops<Self>;
 
     /// What it keeps for all volumes, see [`SuperBlock::type_data`].
     type TypeData: Send + Sync;

@@ -134,6 +134,12 @@ pub struct Extent {
 }
 
 impl Extent {
+    /// Whether byte `pos` of the file is in it.
+    pub(crate) fn covers(&self, pos: u64) -> bool {
+        pos.checked_sub(self.offset)
+            .is_some_and(|skip| skip < self.len)
+    }
+
     /// The byte of the volume where byte `pos` of the file is.
     pub(crate) fn byte_of(&self, pos: u64) -> Option<u64> {
         match self.kind {
@@ -163,11 +169,10 @@ pub trait Operations<T: OnVolume>: 'static {
 }
 
 /// Whether the answer to a request can be used.
-fn check(extent: &Extent, request: &Request, size: u64) -> Result {
+pub(crate) fn check(extent: &Extent, request: &Request, size: u64) -> Result {
     let aligned = |value: u64| value % PAGE_SIZE == 0;
-    let end = extent.offset.checked_add(extent.len).ok_or(EUCLEAN)?;
-    let covers = extent.offset <= request.pos && request.pos < end;
-    if !covers || !aligned(extent.offset) || !aligned(extent.len) {
+    extent.offset.checked_add(extent.len).ok_or(EUCLEAN)?;
+    if !extent.covers(request.pos) || !aligned(extent.offset) || !aligned(extent.len) {
         return Err(EUCLEAN);
     }
     match extent.kind {

@@ -13,6 +13,7 @@
 //! | [`block`] | a bio-based `struct gendisk` |
 //! | [`fs`] | the VFS: superblocks, inodes, files and their operations |
 //! | [`gate`] | truncate in progress, by range: who may fault and pin meanwhile |
+//! | [`pin`] | pages of files that somebody uses for a while, whatever happens to the file |
 //! | [`badblocks`] | `struct badblocks` |
 //! | [`nd`] | drivers on the libnvdimm bus, namespaces, regions |
 //! | [`persist`] | stores that reach persistence: flush and fence as types |
@@ -39,6 +40,7 @@ pub mod iomap;
 pub mod memremap;
 pub mod nd;
 pub mod persist;
+pub mod pin;
 pub mod random;
 pub mod stat;
 pub mod sync;
@@ -61,6 +63,7 @@ struct Rdax {
 impl kernel::Module for Rdax {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         dax::holder::init();
+        pin::registry::init();
         dax::drain::check()?;
         Ok(Self {
             _teardown: teardown::Workqueue::new()?,

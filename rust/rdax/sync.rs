@@ -4,9 +4,11 @@
 
 pub mod nofs;
 pub mod rwsem;
+pub mod timer;
 pub mod wait_var;
 
 pub use self::{
     nofs::NoFs,
-    rwsem::RwSem, //
+    rwsem::RwSem,
+    timer::Timer, //
 };

@@ -65,14 +65,19 @@ impl<T: FileSystem> Drop for InvalidateShared<'_, T> {
 ///
 /// This task holds the lock.
 #[must_use = "dropping the guard gives the lock back"]
-struct NoFaults<'a, T: FileSystem>(&'a Inode<T>, NotThreadSafe);
+pub(crate) struct NoFaults<'a, T: FileSystem>(&'a Inode<T>, NotThreadSafe);
 
 impl<'a, T: FileSystem> NoFaults<'a, T> {
     /// Takes it, and waits for the faults in progress. Sleeps.
-    fn new(inode: &'a Inode<T>) -> Self {
+    pub(crate) fn new(inode: &'a Inode<T>) -> Self {
         // SAFETY: an initialised rwsem.
         unsafe { bindings::down_write(invalidate_lock(inode)) };
         Self(inode, NotThreadSafe)
+    }
+
+    /// The inode.
+    pub(crate) fn inode(&self) -> &'a Inode<T> {
+        self.0
     }
 }
 

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     bindings,
-    dax::holder, //
+    dax::holder,
+    pin::registry, //
 };
 use core::{
     marker::PhantomPinned,
@@ -67,8 +68,10 @@ impl<T: FileSystem> Registration<T> {
                         kill_sb: Some(Self::kill_sb_callback),
                         ..Default::default()
                     });
+                    registry::add(slot, T::PINS)?;
                     // All else is initialised by now, so a mount may begin at once.
                     to_result(bindings::register_filesystem(slot))
+                        .inspect_err(|_| registry::remove(slot))
                 }
             }),
             _pin: PhantomPinned,
@@ -131,5 +134,6 @@ impl<T: FileSystem> PinnedDrop for Registration<T> {
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: by the type invariant. Fails only if the type is not registered.
         unsafe { bindings::unregister_filesystem(self.fs_type.get()) };
+        registry::remove(self.fs_type.get());
     }
 }
