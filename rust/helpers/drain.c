@@ -409,7 +409,7 @@ int rdax_helper_dax_pin(struct inode *inode, pgoff_t index, u64 pfn)
 			ret = enter_page(&xas, inode, page);
 		else if (!entry_is_real(entry))
 			ret = -EAGAIN;
-		else if (page_folio(page) != page_folio(&entry_folio(entry)->page))
+		else if (page_folio(page) != entry_folio(entry))
 			ret = -EUCLEAN;
 		/* The entry keeps the folio what it is. */
 		if (!ret)
