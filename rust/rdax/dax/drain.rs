@@ -338,11 +338,13 @@ impl<T: Gated> Invalidate<'_, T> {
             if held.is_none() && pins == 0 {
                 return Ok(());
             }
-            let Some(ms) = limit.step(report.begun())? else {
+            let step = limit.step(report.begun())?;
+            // Also those whose pages become orphans at once.
+            closed.notify_pins();
+            let Some(ms) = step else {
                 return Ok(());
             };
             report.busy(held.as_ref(), pins);
-            closed.notify_pins();
             if self.wait_for(closed, held.as_ref(), ms)? {
                 closed.progress();
             } else {
