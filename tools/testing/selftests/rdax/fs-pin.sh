@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Pins of pages, by the sample rdax_pin: see fs_pin.c and fs_pin_drain.c.
+. "$(dirname "$0")/fs.sh"
+
+load_pin()
+{
+	[ -c /dev/rdax_pin ] || modprobe rdax_pin 2>"$TMP/err" ||
+		insmod "${RDAX_BUILD:-/nonexistent}/rdax_pin.ko"
+	[ -c /dev/rdax_pin ]
+}
+
+use_fs "${1:-rdaxfs}"
+load_pin || plan_skip "no rdax_pin"
+
+# with OPTIONS PROGRAM TEST ARGS...: other file systems have no such options.
+with()
+{
+	local opts=$1 program=$2 test=$3
+	shift 3
+
+	load_pin
+	[ "$FS" != rdaxfs ] || mount -o "remount,$opts" "$MNT"
+	timeout 60 "$BIN/$program" "$test" "$MNT/$test.$RANDOM" "$@"
+	[ "$FS" != rdaxfs ] ||
+		mount -o "remount,drain=bounded,drain_ms=1000" "$MNT"
+}
+
+# pins and drains OPTIONS TEST ARGS...: of fs_pin and fs_pin_drain.
+pins()
+{
+	t "$*" with "$1" fs_pin "${@:2}"
+}
+
+drains()
+{
+	t "$*" with "$1" fs_pin_drain "${@:2}"
+}
+
+for kind in pte pmd; do
+	pins drain=strict memory "$kind"
+done
+if [ "$FS" = rdaxfs ]; then
+	for kind in pte pmd; do
+		pins drain=strict file "$kind" new
+		pins drain=strict file "$kind" mapped
+		pins drain=strict hole "$kind"
+	done
+	pins drain=strict partial
+	pins drain=strict bad
+	for how in file memory; do
+		for kind in pte pmd; do
+			drains drain=strict wanted "$how" "$kind"
+			drains drain_ms=0 reuse "$how" "$kind"
+		done
+		drains drain=strict elsewhere "$how"
+		drains drain=strict closed "$how"
+		drains drain=strict unlink "$how"
+	done
+	drains drain=strict closed plain
+	for how in first last; do
+		drains drain_ms=0 orphan "$how"
+	done
+	for how in time close kill; do
+		drains drain=strict end "$how"
+	done
+	drains drain=strict stay "$MNT"
+else
+	pins "" foreign
+fi
+run_fs_tests
