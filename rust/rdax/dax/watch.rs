@@ -3,7 +3,7 @@
 //! Hearing of the last references to pages that are no file's any more.
 //!
 //! The kernel says so to who waits for the page, once, and in any context. A [`Watch`] waits for
-//! one page at a time, on no thread, and looks after the others every [`PERIOD_MS`].
+//! one page at a time, on no thread, and looks after the others every 100 ms.
 //!
 //! C header: [`include/linux/wait_bit.h`](srctree/include/linux/wait_bit.h)
 
