@@ -19,7 +19,8 @@ use rdax::{
     dax::{
         layout::InvalidateShared,
         Failure,
-        MemoryFailure, //
+        MemoryFailure,
+        OnVolume, //
     },
     fs::{
         Inode,
@@ -134,4 +135,6 @@ fn remove(sb: &SuperBlock<Rdaxfs>) {
             inode.revoke();
         }
     });
+    // What files have let go of, but others have not.
+    Rdaxfs::volume(sb.data()).wait_unreferenced(sb.id());
 }

@@ -12,13 +12,15 @@
 use super::{
     layout::InvalidateShared,
     MemoryFailure,
-    OnVolume, //
+    OnVolume,
+    Volume, //
 };
 use crate::{
     bindings,
     fs::Inode,
     memremap::{
         wait::{
+            wait_eviction,
             wait_unreferenced,
             Reports, //
         },
@@ -76,6 +78,44 @@ impl<T: OnVolume> Inode<T> {
             // SAFETY: pages of a DAX device that a file has entries for are there.
             unsafe { wait_unreferenced(busy) };
             reports.busy(self.sb().id(), busy);
+        }
+    }
+}
+
+/// Pages looked at within one `dax_read_lock()`.
+const SCAN_STEP: u64 = 1 << 16;
+
+impl Volume {
+    /// Waits until no page is referenced, nor a huge one entered in a file: for memory that goes
+    /// away, after [`Inode::revoke()`] of all files. What is waited for are pages that are no
+    /// file's any more, perhaps since an earlier mount. Says every ten seconds for which.
+    ///
+    /// Ends at once when the device is dead, for then there may be no memmap to look at.
+    ///
+    /// Context: sleeps, not killable, for as long as somebody holds a page.
+    pub fn wait_unreferenced(&self, name: &CStr) {
+        let pages = self.size() / PAGE_SIZE;
+        let mut reports = Reports::new();
+        let mut page = 0u64;
+        while page < pages {
+            let Ok(access) = self.access() else {
+                return;
+            };
+            let Ok((idle, run)) = access.idle_run(page, SCAN_STEP.min(pages - page)) else {
+                return;
+            };
+            if idle {
+                page = page.saturating_add(run.max(1));
+                continue;
+            }
+            let Ok(pfn) = access.pfn(page) else {
+                return;
+            };
+            // SAFETY: the device is alive, so the page frame has a memmap.
+            if unsafe { wait_unreferenced(pfn) } {
+                wait_eviction();
+            }
+            reports.busy(name, pfn);
         }
     }
 }

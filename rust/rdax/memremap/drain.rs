@@ -20,6 +20,7 @@
 use super::{
     layout,
     wait::{
+        wait_eviction,
         wait_unreferenced,
         Reports, //
     },
@@ -31,8 +32,6 @@ use core::ptr::NonNull;
 
 /// Page frames looked at between two chances to reschedule.
 const SCAN_STEP: u64 = 4096;
-/// How long to wait for an inode that is being evicted right now, in milliseconds.
-const EVICTION_STEP: u32 = 10;
 
 /// The file that a folio belongs to, with a reference on its inode.
 struct DaxInode(NonNull<bindings::inode>);
@@ -104,9 +103,7 @@ impl PageMap {
         let idle = unsafe { wait_unreferenced(busy) };
         // SAFETY: `pfn` belongs to this live map.
         if idle && busy == pfn && !unsafe { bindings::rdax_helper_folio_is_free(pfn) } {
-            // Unreferenced, yet in a file that could not be had: it is being evicted, or shared.
-            // Neither has an event to wait for.
-            kernel::time::delay::fsleep(kernel::time::Delta::from_millis(EVICTION_STEP.into()));
+            wait_eviction();
         }
         Some(busy)
     }

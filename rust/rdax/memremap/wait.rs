@@ -6,7 +6,9 @@ use crate::bindings;
 use kernel::{
     prelude::*,
     time::{
+        delay::fsleep,
         msecs_to_jiffies,
+        Delta,
         Instant,
         Monotonic, //
     }, //
@@ -14,6 +16,8 @@ use kernel::{
 
 /// How long to sleep on one page before looking at the whole picture again, in milliseconds.
 const WAIT_STEP: u32 = 1000;
+/// How long to wait for an inode that is being evicted right now, in milliseconds.
+const EVICTION_STEP: i64 = 10;
 /// Seconds between two log lines of one wait.
 const REPORT_SECONDS: i64 = 10;
 
@@ -30,6 +34,14 @@ pub(crate) unsafe fn wait_unreferenced(pfn: u64) -> bool {
     unsafe {
         bindings::rdax_helper_wait_folio_unreferenced(pfn, msecs_to_jiffies(WAIT_STEP) as isize)
     }
+}
+
+/// Waits a moment: for a page that nobody references, yet which is in a file that could not be had.
+/// It is being evicted, or shared, and neither has an event to wait for.
+///
+/// Context: sleeps.
+pub(crate) fn wait_eviction() {
+    fsleep(Delta::from_millis(EVICTION_STEP));
 }
 
 /// Says every ten seconds what is waited for.

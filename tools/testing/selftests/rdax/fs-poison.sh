@@ -351,6 +351,48 @@ removal()
 	bind_to "$NS" "$DRIVER"
 }
 
+waits_for_page()
+{
+	grep -q rdax_helper_wait_folio_unreferenced "/proc/$1/stack"
+}
+
+# That driver waits for nobody, but the file system does: for pages of a file
+# that is gone, of blocks it had to keep, and from before it was mounted.
+removal_held()
+{
+	local pid
+
+	umount_all
+	load_driver nd_pmem
+	bind_to "$NS" nd_pmem
+	DEV=/dev/$(disk_of "$NS")
+	fresh_fs
+	mount -o remount,drain_ms=100 "$MNT"
+	hold orphan-pin "$MNT/f"
+	case $1 in
+	file) ;;
+	blocks)
+		rm "$MNT/f"
+		;;
+	earlier)
+		rm "$MNT/f"
+		remount_fs
+		;;
+	esac
+	unbind "$NS" &
+	pid=$!
+	until_true 60 waits_for_page "$pid"
+	refused touch "$MNT/new"
+	ask pipe
+	eq "$ANSWER" ok
+	hold_end
+	wait "$pid"
+	umount "$MNT"
+	bind "$NS" nd_pmem
+	fs_clean "$FS" "$DEV"
+	bind_to "$NS" "$DRIVER"
+}
+
 t "data: EIO and SIGBUS, neighbours are fine" data_read
 t "data: part of a page is refused, a page clears it" data_write
 for how in zero write punch; do
@@ -371,4 +413,7 @@ done
 t "poison met later" in_use
 t "superblock and journal are made good" made_good
 t "removal without a drain" removal
+for what in file blocks earlier; do
+	t "removal without a drain, page held: $what" removal_held "$what"
+done
 run_tests

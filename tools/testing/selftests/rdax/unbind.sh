@@ -321,7 +321,7 @@ rmmod_pinned()
 t "load with drain_ms=$DRAIN_MS" short_drain
 SHORT_DRAIN=1
 t "idle" idle
-for fs in ${RDAX_FS:-xfs ext4}; do
+for fs in ${RDAX_FS:-rdaxfs xfs ext4}; do
 	t "$fs: mounted" mounted "$fs"
 	t "$fs: mounted, bound again before umount" dead_mount "$fs"
 	t "$fs: open file" open_file "$fs"
