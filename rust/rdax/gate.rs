@@ -78,6 +78,7 @@ pub use self::{
     state::{
         Access,
         Drain,
+        Holder,
         Passage,
         Waiter, //
     }, //
@@ -303,6 +304,11 @@ impl Gate {
     /// Shows each task that waits at a drain, or has a ticket of one, to `f`, which must not sleep.
     pub fn for_each_waiter(&self, f: impl FnMut(Waiter)) {
         self.state.lock().for_each_waiter(f);
+    }
+
+    /// Shows each registered pin that a drain waits for to `f`, which must not sleep.
+    pub fn for_each_holder(&self, f: impl FnMut(Holder)) {
+        self.state.lock().for_each_holder(f);
     }
 
     /// The current task, as a gate remembers those who wait.

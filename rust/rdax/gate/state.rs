@@ -69,6 +69,15 @@ pub struct Waiter {
     pub admitted: bool,
 }
 
+/// What can be seen of a registered pin that a drain waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Who pinned, and when.
+    pub caller: Caller,
+    /// What is pinned.
+    pub range: PageRange,
+}
+
 /// A range that is being drained.
 pub(super) struct Closed<E: Env> {
     pub(super) id: u64,
@@ -177,15 +186,16 @@ impl<E: Env> Closed<E> {
 /// A pin of a file range, registered.
 pub(super) struct Pin<E: Env> {
     pub(super) id: u64,
-    range: PageRange,
+    holder: Holder,
     notifier: Option<E::Notifier>,
 }
 
 impl<E: Env> Pin<E> {
     pub(super) fn new(range: PageRange, notifier: Option<E::Notifier>) -> Self {
+        let caller = E::caller();
         Self {
             id: 0,
-            range,
+            holder: Holder { caller, range },
             notifier,
         }
     }
@@ -282,14 +292,14 @@ impl<E: Env> State<E> {
         let mut pin = self.pins.remove(|pin| pin.id == id);
         let wanted = pin
             .as_mut()
-            .is_some_and(|pin| self.is_closed(&pin.value_mut().range));
+            .is_some_and(|pin| self.is_closed(&pin.value_mut().holder.range));
         (pin, wanted)
     }
 
     pub(super) fn nr_pins(&self, range: &PageRange) -> usize {
         self.pins
             .iter()
-            .filter(|pin| pin.range.overlaps(range))
+            .filter(|pin| pin.holder.range.overlaps(range))
             .count()
     }
 
@@ -303,7 +313,8 @@ impl<E: Env> State<E> {
         if notified {
             return 0;
         }
-        let overlapping = self.pins.iter().filter(|pin| pin.range.overlaps(&range));
+        let pins = self.pins.iter();
+        let overlapping = pins.filter(|pin| pin.holder.range.overlaps(&range));
         let notifiers = overlapping.filter_map(|pin| pin.notifier.as_ref());
         notifiers.map(Notify::wanted).count()
     }
@@ -311,6 +322,14 @@ impl<E: Env> State<E> {
     /// Shows each drain to `f`.
     pub(super) fn for_each_drain(&self, f: impl FnMut(Drain)) {
         self.closed.iter().map(Closed::look).for_each(f);
+    }
+
+    /// Shows each pin that a drain waits for to `f`.
+    pub(super) fn for_each_holder(&self, f: impl FnMut(Holder)) {
+        let holders = self.pins.iter().map(|pin| pin.holder);
+        holders
+            .filter(|holder| self.is_closed(&holder.range))
+            .for_each(f);
     }
 
     /// Shows each task that waits at a drain, or has a ticket of one, to `f`.

@@ -24,6 +24,7 @@ use crate::{
         Caller,
         Gate,
         Grant,
+        Holder,
         PageRange,
         Waiter, //
     },
@@ -134,6 +135,9 @@ impl Entry {
         gate.for_each_waiter(|waiter| {
             shown = shown.and_then(|()| self.show_waiter(&waiter, f));
         });
+        gate.for_each_holder(|holder| {
+            shown = shown.and_then(|()| self.show_holder(&holder, f));
+        });
         shown
     }
 
@@ -142,6 +146,13 @@ impl Entry {
         write!(f, "waiter ino={} index={} ", self.ino, waiter.pos)?;
         write!(f, "age_ms={age} ticket={ticket} ")?;
         show_caller(&waiter.caller, f)
+    }
+
+    fn show_holder(&self, holder: &Holder, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (first, end) = (holder.range.first(), holder.range.end());
+        write!(f, "holder ino={} first={first} end={end} ", self.ino)?;
+        write!(f, "age_ms={} ", holder.caller.age_ms())?;
+        show_caller(&holder.caller, f)
     }
 }
 
@@ -164,7 +175,8 @@ impl Drains {
         )
     }
 
-    /// Writes a line for each drain that waits, followed by one for each task at its gate. Sleeps.
+    /// Writes a line for each drain that waits, followed by one for each task at its gate, and one
+    /// for each registered pin that it waits for. Sleeps.
     pub fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let waiting = self.waiting.lock();
         waiting.entries.iter().try_for_each(|entry| entry.show(f))

@@ -58,20 +58,25 @@ fn fields(line: &str) -> Map<String, Value> {
     map
 }
 
-/// The tasks at a gate are with the drain that is before them.
+/// Lines of what belongs to a drain, and where they are put.
+const PARTS: [(&str, &str); 2] = [("waiter ", "waiters"), ("holder ", "holders")];
+
+/// The tasks at a gate, and the pins, are with the drain that is before them.
 fn parse_drains(text: &str) -> Vec<Value> {
     let mut drains: Vec<Map<String, Value>> = Vec::new();
     for line in text.lines() {
         let mut found = fields(line);
-        if !line.starts_with("waiter ") {
-            found.insert("waiters".into(), Value::Array(Vec::new()));
+        let Some((_, name)) = PARTS.iter().find(|(word, _)| line.starts_with(word)) else {
+            for (_, name) in PARTS {
+                found.insert(name.into(), Value::Array(Vec::new()));
+            }
             drains.push(found);
             continue;
-        }
-        let waiters = drains.last_mut().and_then(|drain| drain.get_mut("waiters"));
-        if let Some(Value::Array(waiters)) = waiters {
+        };
+        let part = drains.last_mut().and_then(|drain| drain.get_mut(*name));
+        if let Some(Value::Array(part)) = part {
             found.remove("ino");
-            waiters.push(Value::Object(found));
+            part.push(Value::Object(found));
         }
     }
     drains.into_iter().map(Value::Object).collect()
@@ -209,30 +214,41 @@ fn drain_table(volume: &Value) -> String {
     table(&rows)
 }
 
-fn waiter_table(volume: &Value) -> String {
-    let head = "INODE PAGE WAITS TICKET PID COMMAND";
-    let mut rows = vec![head.split(' ').map(String::from).collect::<Vec<_>>()];
+/// What belongs to the drains of a volume, with the inode before each row.
+fn part_table(
+    volume: &Value,
+    name: &str,
+    title: &str,
+    head: &str,
+    row: fn(&Value) -> Vec<String>,
+) -> String {
+    let head = head.split(' ').map(String::from);
+    let mut rows = vec![head.collect::<Vec<_>>()];
     for drain in list(volume, "drains") {
-        for waiter in list(drain, "waiters") {
-            let ticket = if number(waiter, "ticket") > 0 {
-                "yes"
-            } else {
-                "no"
-            };
-            rows.push(vec![
-                text(&drain["ino"]),
-                text(&waiter["index"]),
-                age(waiter),
-                ticket.into(),
-                text(&waiter["pid"]),
-                text(&waiter["comm"]),
-            ]);
+        for part in list(drain, name) {
+            let mut fields = vec![text(&drain["ino"])];
+            fields.extend(row(part));
+            fields.extend([text(&part["pid"]), text(&part["comm"])]);
+            rows.push(fields);
         }
     }
     if rows.len() == 1 {
         return String::new();
     }
-    format!(" at the gate:\n{}", table(&rows))
+    format!(" {title}:\n{}", table(&rows))
+}
+
+fn waiter_row(waiter: &Value) -> Vec<String> {
+    let ticket = if number(waiter, "ticket") > 0 {
+        "yes"
+    } else {
+        "no"
+    };
+    vec![text(&waiter["index"]), age(waiter), ticket.into()]
+}
+
+fn holder_row(holder: &Value) -> Vec<String> {
+    vec![pages(holder), age(holder)]
 }
 
 fn histogram(volume: &Value, name: &str, title: &str) -> String {
@@ -267,7 +283,10 @@ fn screen(volumes: &Value) -> String {
         );
         if drains > 0 {
             out += &drain_table(volume);
-            out += &waiter_table(volume);
+            let head = "INODE PAGE WAITS TICKET PID COMMAND";
+            out += &part_table(volume, "waiters", "at the gate", head, waiter_row);
+            let head = "INODE PAGES HELD PID COMMAND";
+            out += &part_table(volume, "holders", "registered pins", head, holder_row);
         }
         out += &histogram(volume, "drain_time", "drains took");
         out += &histogram(volume, "gate_wait", "faults waited");
@@ -305,7 +324,8 @@ mod tests {
         registered=0 pid=77 comm=rm -rf x=y\n\
         waiter ino=12 index=7 age_ms=12000 ticket=1 pid=78 comm=a b\n\
         drain ino=9 first=2 end=2251799813685248 age_ms=1 rounds=1 index=2 pfn=0x0 refs=0 maps=0 \
-        pins=0 registered=2 pid=79 comm=\n";
+        pins=0 registered=2 pid=79 comm=\n\
+        holder ino=9 first=5 end=6 age_ms=40 pid=80 comm=dma\n";
 
     fn volume() -> Value {
         let dir = tempfile::tempdir().unwrap();
@@ -334,6 +354,8 @@ mod tests {
         assert_eq!(drains[0]["waiters"][0]["comm"], "a b");
         assert_eq!(drains[0]["waiters"][0]["ticket"], 1);
         assert!(list(&drains[1], "waiters").is_empty());
+        assert!(list(&drains[0], "holders").is_empty());
+        assert_eq!(drains[1]["holders"][0]["comm"], "dma");
         assert_eq!(volume["busy"][1]["block"], 9);
         assert_eq!(volume["drain_time"][1]["below_us"], 2048);
         assert!(volume["drain_time"][2]["below_us"].is_null());
@@ -350,6 +372,8 @@ mod tests {
         assert!(lines[3].contains(" 2- "));
         assert!(shown.contains("at the gate:"));
         assert!(shown.contains("12s     yes"));
+        assert!(shown.contains("registered pins:"));
+        assert!(shown.contains(" 5-5 "));
         assert!(shown.contains(" drains took: <1us 4, <2ms 5, more 1\n"));
         assert!(!shown.contains("faults waited"));
     }

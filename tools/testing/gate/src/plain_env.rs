@@ -16,6 +16,7 @@ use crate::{
     state::{
         Access,
         Drain,
+        Holder,
         State,
         Waiter, //
     },
@@ -95,6 +96,14 @@ impl PlainEnv {
             .borrow()
             .for_each_waiter(|waiter| waiters.push(waiter));
         waiters
+    }
+
+    pub(crate) fn holders(&self) -> Vec<Holder> {
+        let mut holders = Vec::new();
+        self.state
+            .borrow()
+            .for_each_holder(|holder| holders.push(holder));
+        holders
     }
 
     /// How many tasks wait, and how many have tickets.

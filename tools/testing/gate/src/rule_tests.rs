@@ -266,6 +266,20 @@ fn those_who_wait_are_seen() {
     assert!(gate.waiters().is_empty());
 }
 
+#[test]
+fn those_whose_pins_are_wanted_are_seen() {
+    let gate = PlainEnv::new();
+    let wanted = register(&gate, pages(5, 8), None).unwrap();
+    let elsewhere = register(&gate, pages(100, 101), None).unwrap();
+    assert!(gate.holders().is_empty());
+    let closed = close(&gate, pages(0, 100), 0).unwrap();
+    let seen: Vec<_> = gate.holders().iter().map(|holder| holder.range).collect();
+    assert_eq!(seen, [pages(5, 8)]);
+    drop(wanted);
+    assert!(gate.holders().is_empty());
+    drop((closed, elsewhere));
+}
+
 /// A task exits with a ticket or in the queue; another gets its address.
 #[test]
 fn a_successor_at_the_same_address_waits_once() {

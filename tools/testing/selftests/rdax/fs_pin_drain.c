@@ -3,10 +3,15 @@
  * Pins whose pages a drain wants, or the end of the file system. Each test works
  * in a directory of its own; the mount options it needs are set by fs-pin.sh.
  */
+#include <errno.h>
+#include <glob.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "fs_pin.h"
@@ -77,6 +82,43 @@ static void want_taken(struct taker *t, long long since)
 	must(t->done >= since && t->done - since < PROMPT);
 }
 
+static bool is_listed(const char *line)
+{
+	char buf[256];
+	bool found = false;
+	glob_t files;
+
+	must(!glob("/sys/kernel/debug/rdaxfs/*/drains", 0, NULL, &files));
+	for (size_t i = 0; i < files.gl_pathc; i++) {
+		FILE *f = fopen(files.gl_pathv[i], "r");
+
+		must(f);
+		while (!found && fgets(buf, sizeof(buf), f))
+			found = !strncmp(buf, line, strlen(line)) &&
+				strstr(buf, program_invocation_short_name);
+		fclose(f);
+	}
+	globfree(&files);
+	return found;
+}
+
+/* Who looks for what a drain waits for finds us. */
+static void want_listed(int fd, u64 index)
+{
+	long long begun = now();
+	struct stat st;
+	char line[80];
+
+	must(!fstat(fd, &st));
+	snprintf(line, sizeof(line), "holder ino=%ju first=%ju end=%ju age_ms=",
+		 (uintmax_t)st.st_ino, (uintmax_t)index, (uintmax_t)index + 1);
+	while (!is_listed(line)) {
+		if (now() - begun > LIMIT * MS)
+			fail("not listed: %s", line);
+		pause_for(MS);
+	}
+}
+
 /* A drain waits, says so, and goes on when the pages are let go. */
 static void cmd_wanted(char **argv)
 {
@@ -98,6 +140,7 @@ static void cmd_wanted(char **argv)
 	status = status_of(pin);
 	must_eq(status.state, RDAX_PIN_WANTED);
 	must(status.wanted_ns && !status.released_ns);
+	want_listed(fd, 1);
 	/* The page is the file's still. */
 	dma_fill(pin, 0, PAGE, SEED);
 	released = now();
