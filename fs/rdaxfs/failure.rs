@@ -135,6 +135,6 @@ fn remove(sb: &SuperBlock<Rdaxfs>) {
             inode.revoke();
         }
     });
-    // What files have let go of, but others have not.
-    Rdaxfs::volume(sb.data()).wait_unreferenced(sb.id());
+    // What is being evicted, and what files have let go of, but others have not.
+    Rdaxfs::volume(sb.data()).wait_unused(sb.id());
 }

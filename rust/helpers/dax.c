@@ -30,6 +30,14 @@ bool rdax_helper_folio_is_free(u64 pfn)
 	       !READ_ONCE(folio->share);
 }
 
+/* Whether the folio of a page that is not free is in a file, or in several. */
+bool rdax_helper_folio_is_in_file(u64 pfn)
+{
+	struct folio *folio = pfn_folio(pfn);
+
+	return READ_ONCE(folio->mapping) || READ_ONCE(folio->share);
+}
+
 bool rdax_helper_folio_is_mapped(u64 pfn)
 {
 	return folio_mapped(pfn_folio(pfn));

@@ -53,6 +53,7 @@ bool rdax_helper_badblocks_empty(const struct badblocks *bb);
 
 /* dax.c */
 bool rdax_helper_folio_is_free(u64 pfn);
+bool rdax_helper_folio_is_in_file(u64 pfn);
 bool rdax_helper_folio_is_mapped(u64 pfn);
 u64 rdax_helper_next_used_pfn(u64 pfn, u64 end);
 struct inode *rdax_helper_dax_folio_inode(u64 pfn);

@@ -29,7 +29,10 @@ use self::report::{
 };
 
 use super::{
-    layout::Invalidate,
+    layout::{
+        Invalidate,
+        NoFaults, //
+    },
     Access,
     OnVolume, //
 };
@@ -212,6 +215,15 @@ impl<T: OnVolume> Inode<T> {
     ///
     /// Context: process context, sleeps. Nobody maps the file any more.
     pub fn drain_final(&self) {
+        let held = self.remove(Pages::ALL, Blocks::Leave);
+        deferred(self, &PageRange::ALL, held, 0);
+    }
+
+    /// Unmaps all of the file and takes all entries out of its mapping. Who holds pages keeps them.
+    ///
+    /// Context: process context, sleeps.
+    pub(super) fn orphan_all(&self, _lock: &NoFaults<'_, T>) {
+        self.unmap(Pages::ALL);
         let held = self.remove(Pages::ALL, Blocks::Leave);
         deferred(self, &PageRange::ALL, held, 0);
     }

@@ -10,7 +10,10 @@
 //! [`fs/dax.c`](srctree/fs/dax.c)
 
 use super::{
-    layout::InvalidateShared,
+    layout::{
+        InvalidateShared,
+        NoFaults, //
+    },
     MemoryFailure,
     OnVolume,
     Volume, //
@@ -59,26 +62,19 @@ impl<T: OnVolume> Inode<T> {
         })
     }
 
-    /// Writes back what is dirty, unmaps all of the file, waits until nobody uses its pages, and
-    /// forgets them: for memory that goes away. Says every ten seconds what it waits for.
+    /// Writes back what is dirty, unmaps all of the file and takes its pages out of its mapping, for
+    /// memory that goes away. Who holds pages keeps them.
     ///
     /// The caller has made sure that faults which begin now fail; those in progress are waited
     /// for.
     ///
-    /// Context: sleeps, not killable, for as long as somebody holds a page.
+    /// Context: sleeps.
     pub fn revoke(&self) {
         // SAFETY: by the type invariant. An error is the file's, who closes or syncs it hears.
         let _ = unsafe {
             bindings::filemap_write_and_wait_range((*self.as_ptr()).i_mapping, 0, i64::MAX)
         };
-        let mut reports = Reports::new();
-        let mut busy = 0;
-        // SAFETY: by the type invariant.
-        while unsafe { bindings::rdax_helper_dax_detach_inode(self.as_ptr(), &mut busy) } != 0 {
-            // SAFETY: pages of a DAX device that a file has entries for are there.
-            unsafe { wait_unreferenced(busy) };
-            reports.busy(self.sb().id(), busy);
-        }
+        self.orphan_all(&NoFaults::new(self));
     }
 }
 
@@ -86,14 +82,15 @@ impl<T: OnVolume> Inode<T> {
 const SCAN_STEP: u64 = 1 << 16;
 
 impl Volume {
-    /// Waits until no page is referenced, nor a huge one entered in a file: for memory that goes
-    /// away, after [`Inode::revoke()`] of all files. What is waited for are pages that are no
-    /// file's any more, perhaps since an earlier mount. Says every ten seconds for which.
+    /// Waits until no page is in a file, nor referenced: for memory that goes away, after
+    /// [`Inode::revoke()`] of all files. What is in a file then is in one that is being evicted;
+    /// what is referenced may be so since an earlier mount. Says every ten seconds what it waits
+    /// for.
     ///
     /// Ends at once when the device is dead, for then there may be no memmap to look at.
     ///
     /// Context: sleeps, not killable, for as long as somebody holds a page.
-    pub fn wait_unreferenced(&self, name: &CStr) {
+    pub fn wait_unused(&self, name: &CStr) {
         let pages = self.size() / PAGE_SIZE;
         let mut reports = Reports::new();
         let mut page = 0u64;
@@ -101,21 +98,24 @@ impl Volume {
             let Ok(access) = self.access() else {
                 return;
             };
-            let Ok((idle, run)) = access.idle_run(page, SCAN_STEP.min(pages - page)) else {
+            let Ok((first, run)) = access.frame(page, SCAN_STEP.min(pages - page)) else {
                 return;
             };
-            if idle {
-                page = page.saturating_add(run.max(1));
+            let end = first.saturating_add(run);
+            // SAFETY: the device is alive, so these page frames have a memmap.
+            let used = unsafe { bindings::rdax_helper_next_used_pfn(first, end) };
+            page = page.saturating_add(used.saturating_sub(first));
+            if used == end {
                 continue;
             }
-            let Ok(pfn) = access.pfn(page) else {
-                return;
-            };
-            // SAFETY: the device is alive, so the page frame has a memmap.
-            if unsafe { wait_unreferenced(pfn) } {
+            // SAFETY: as above.
+            if unsafe { bindings::rdax_helper_folio_is_in_file(used) } {
                 wait_eviction();
+            } else {
+                // SAFETY: as above.
+                unsafe { wait_unreferenced(used) };
             }
-            reports.busy(name, pfn);
+            reports.busy(name, used);
         }
     }
 }

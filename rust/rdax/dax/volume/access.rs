@@ -128,7 +128,7 @@ impl Access<'_> {
     }
 
     /// The page frame of a page, and how many follow it linearly, `pages` at most.
-    fn frame(&self, page: u64, pages: u64) -> Result<(u64, u64)> {
+    pub(crate) fn frame(&self, page: u64, pages: u64) -> Result<(u64, u64)> {
         let end = page.checked_add(pages).ok_or(ERANGE)?;
         if end > self.volume.size / PAGE_SIZE || pages == 0 {
             return Err(ERANGE);

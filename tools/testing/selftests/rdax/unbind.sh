@@ -190,7 +190,7 @@ umount_start()
 
 umount_end()
 {
-	until_true 60 gone "$UMOUNT" || fail "umount hangs without a pin"
+	until_true 60 gone "$UMOUNT" || fail "umount hangs"
 	wait "$UMOUNT"
 }
 
@@ -204,11 +204,13 @@ pinned()
 	bounded_unbind stays
 	bind_busy
 	umount_start
+	# Evicting the inode waits for the pin elsewhere.
+	[ "$fs" != rdaxfs ] || umount_end
 	bind_busy
 	ask pipe
 	eq "$ANSWER" ok
 	hold_end
-	umount_end
+	[ "$fs" = rdaxfs ] || umount_end
 	bind_again
 }
 
