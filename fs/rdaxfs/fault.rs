@@ -26,10 +26,7 @@ use rdax::{
         layout::InvalidateShared, //
     },
     fs::Inode,
-    gate::{
-        Access,
-        Passage, //
-    }, //
+    gate::Passage, //
 };
 use rdaxfs_core::{
     format_types::{
@@ -45,9 +42,8 @@ pub(crate) struct Faults;
 #[vtable]
 impl Handler<Rdaxfs> for Faults {
     fn fault(fault: VmFault<'_, Rdaxfs>) -> Outcome {
-        let access = fault.access();
-        match attempt(&fault, &access) {
-            Err(Obstacle::Gate) => fault.wait_at_gate(&access),
+        match attempt(&fault) {
+            Err(Obstacle::Gate) => fault.wait_at_gate(),
             Err(Obstacle::Fallback(why)) => {
                 fault.inode().sb().data().stats().fall_back(why);
                 Outcome::FALLBACK
@@ -88,13 +84,13 @@ fn count(fault: &VmFault<'_, Rdaxfs>, outcome: Outcome) {
     }
 }
 
-fn attempt(fault: &VmFault<'_, Rdaxfs>, access: &Access) -> Result<Outcome, Obstacle> {
+fn attempt(fault: &VmFault<'_, Rdaxfs>) -> Result<Outcome, Obstacle> {
     let huge = fault.order() == PMD_ORDER;
     if let Some(why) = huge.then(|| obstacle(fault)).flatten() {
         return Err(why.into());
     }
-    pass(fault, fault.enter(access))?;
-    serve(fault, access)
+    pass(fault, fault.enter())?;
+    serve(fault)
 }
 
 /// Huge pages do not wait: the small one that is tried next may lie beside the range.
@@ -122,7 +118,7 @@ fn obstacle(fault: &VmFault<'_, Rdaxfs>) -> Option<Fallback> {
     }
 }
 
-fn serve(fault: &VmFault<'_, Rdaxfs>, access: &Access) -> Result<Outcome, Obstacle> {
+fn serve(fault: &VmFault<'_, Rdaxfs>) -> Result<Outcome, Obstacle> {
     let inode = fault.inode();
     let writes = fault.is_write() && fault.is_shared();
     let _frozen = writes.then(|| PageFault::start(inode.sb()));
@@ -132,7 +128,7 @@ fn serve(fault: &VmFault<'_, Rdaxfs>, access: &Access) -> Result<Outcome, Obstac
         }
     }
     let lock = InvalidateShared::new(inode);
-    pass(fault, fault.recheck(access, &lock))?;
+    pass(fault, fault.recheck(&lock))?;
     if fault.order() == PMD_ORDER {
         let lblk = fault.pgoff() & !(HUGE_BLOCKS - 1);
         match prepare_huge(inode, lblk, writes) {

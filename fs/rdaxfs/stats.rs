@@ -104,6 +104,14 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
+    fn show_stats(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.stats.show(f)?;
+        match self.core.medium().volume().nr_huge_orphans() {
+            Some(count) => writeln!(f, "huge_orphans {count}"),
+            None => Ok(()),
+        }
+    }
+
     fn show_busy(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = Ok(());
         self.core.for_each_busy(|block, len, age| {
@@ -120,7 +128,7 @@ pub(crate) type Directory = Scope<Shown>;
 pub(crate) fn create(root: &Dir, device: &CStr, shown: Shown) -> Result<Pin<KBox<Directory>>> {
     KBox::pin_init(
         root.scope(shown, device, |shown, dir| {
-            dir.read_callback_file(c"stats", shown, &|shown: &Shown, f| shown.stats.show(f));
+            dir.read_callback_file(c"stats", shown, &|shown: &Shown, f| shown.show_stats(f));
             dir.read_callback_file(c"drains", shown, &|shown: &Shown, f| shown.drains.show(f));
             dir.read_callback_file(c"busy", shown, &|shown: &Shown, f| shown.show_busy(f));
             dir.read_callback_file(c"drain_time_us", shown, &|shown: &Shown, f| {

@@ -40,7 +40,11 @@
 /* Entries looked at with interrupts off, or between two rescheduling points. */
 #define BATCH		1024
 
-/* Orphans: their share counts, and splitting them. */
+/*
+ * Orphans: their share counts, splitting them, and how many huge ones each
+ * volume has, which is read without the lock: who gets a block gets it by way of
+ * locks that were held when its page became part of an orphan.
+ */
 static DEFINE_SPINLOCK(orphan_lock);
 
 static bool entry_is_real(void *entry)
@@ -149,12 +153,14 @@ void rdax_helper_dax_folio_counts(u64 pfn, struct rdax_folio_counts *counts)
 }
 
 /* Take the folio of a real entry out of its file. i_pages is locked. */
-static void orphan(struct folio *folio)
+static void orphan(struct folio *folio, unsigned long *huge)
 {
 	spin_lock(&orphan_lock);
 	if (!folio->mapping && folio->share) {
 		folio->share--;
 	} else {
+		if (folio_test_large(folio))
+			WRITE_ONCE(*huge, *huge + 1);
 		folio->mapping = NULL;
 		/* It shares its place with the index. */
 		folio->share = 0;
@@ -186,6 +192,8 @@ struct removal {
 	bool locked;
 	/* Pages so far that were referenced. */
 	u64 referenced;
+	/* Huge orphans of the volume. */
+	unsigned long *huge;
 };
 
 /*
@@ -220,7 +228,7 @@ static void prepare_batch(struct address_space *mapping, struct removal *rm)
 				break;
 			}
 			if (rm->alive)
-				orphan(entry_folio(entry));
+				orphan(entry_folio(entry), rm->huge);
 			xas_store(&xas, xa_mk_value(ENTRY_EMPTY |
 						    (value & ENTRY_PMD)));
 			xas_clear_mark(&xas, PAGECACHE_TAG_DIRTY);
@@ -244,7 +252,8 @@ static void prepare_batch(struct address_space *mapping, struct removal *rm)
  * Returns how many pages were referenced.
  */
 u64 rdax_helper_dax_remove(struct inode *inode, unsigned long first,
-			   unsigned long last, bool alive, bool keep)
+			   unsigned long last, bool alive, bool keep,
+			   unsigned long *huge)
 {
 	struct address_space *mapping = inode->i_mapping;
 	struct removal rm = {
@@ -252,6 +261,7 @@ u64 rdax_helper_dax_remove(struct inode *inode, unsigned long first,
 		.keep = keep,
 		.first = first,
 		.last = last,
+		.huge = huge,
 	};
 	loff_t next;
 
@@ -272,7 +282,7 @@ u64 rdax_helper_dax_remove(struct inode *inode, unsigned long first,
 }
 
 /* Whether a folio is neither referenced nor in a file; if so it is small now. */
-static bool settle(struct page *page)
+static bool settle(struct page *page, unsigned long *huge)
 {
 	struct folio *folio;
 	unsigned long flags;
@@ -283,24 +293,71 @@ static bool settle(struct page *page)
 	idle = !folio_ref_count(folio);
 	if (idle && folio_test_large(folio)) {
 		idle = !folio->mapping && !folio->share;
-		if (idle)
+		if (idle) {
 			dax_folio_reset_order(folio);
+			WRITE_ONCE(*huge, *huge - 1);
+		}
 	}
 	spin_unlock_irqrestore(&orphan_lock, flags);
 	return idle;
+}
+
+/* How many of nr pages there are before the first that is referenced. */
+static u64 unreferenced(u64 pfn, u64 nr)
+{
+	const struct page *page = pfn_to_page(pfn);
+	u64 done;
+	int i, refs;
+
+	for (done = 0; done + 8 <= nr; done += 8, page += 8) {
+		refs = 0;
+#pragma GCC unroll 8
+		for (i = 0; i < 8; i++)
+			refs |= page_ref_count(page + i);
+		VM_WARN_ON_ONCE(PageCompound(page));
+		if (refs)
+			break;
+		if (done % BATCH == 0)
+			cond_resched();
+	}
+	for (; done < nr && !page_ref_count(page); done++)
+		page++;
+	return done;
+}
+
+/*
+ * How many huge orphans there are, before there is a file on the volume: what
+ * an earlier mount has left.
+ */
+u64 rdax_helper_dax_count_orphans(u64 pfn, u64 nr)
+{
+	u64 end = pfn + nr, found = 0;
+
+	for (pfn = ALIGN(pfn, HPAGE_PMD_NR); pfn < end; pfn += HPAGE_PMD_NR) {
+		found += PageHead(pfn_to_page(pfn));
+		cond_resched();
+	}
+	return found;
 }
 
 /*
  * How many of nr pages are alike, and whether they are idle: small, and not
  * referenced. The orphans among them that were only waiting for it are split.
  */
-u64 rdax_helper_dax_idle_run(u64 pfn, u64 nr, bool *idle)
+u64 rdax_helper_dax_idle_run(u64 pfn, u64 nr, bool *idle, unsigned long *huge)
 {
 	u64 done;
 
+	/* Only orphans are large here. */
+	if (!READ_ONCE(*huge)) {
+		done = unreferenced(pfn, nr);
+		*idle = true;
+		if (done)
+			return done;
+	}
 	for (done = 0; done < nr; done++) {
 		struct page *page = pfn_to_page(pfn + done);
-		bool now = PageCompound(page) ? settle(page) :
+		bool now = PageCompound(page) ? settle(page, huge) :
 						!page_ref_count(page);
 
 		if (!done)
@@ -330,7 +387,8 @@ bool rdax_helper_dax_is_orphan(struct inode *inode, pgoff_t index, u64 pfn)
  * if it can be. Either way the fault can be tried again. The invalidate lock is
  * held shared.
  */
-void rdax_helper_dax_adopt(struct inode *inode, pgoff_t index, u64 pfn)
+void rdax_helper_dax_adopt(struct inode *inode, pgoff_t index, u64 pfn,
+			   unsigned long *huge)
 {
 	XA_STATE(xas, &inode->i_mapping->i_pages, index);
 	struct page *page = pfn_to_page(pfn);
@@ -338,7 +396,7 @@ void rdax_helper_dax_adopt(struct inode *inode, pgoff_t index, u64 pfn)
 	bool adopted = false;
 	void *entry;
 
-	if (settle(page))
+	if (settle(page, huge))
 		return;
 	xas_lock_irq(&xas);
 	entry = xas_load(&xas);
@@ -390,7 +448,8 @@ static int enter_page(struct xa_state *xas, struct inode *inode,
  * lock is held exclusively, so entries are locked by those only who leave them
  * as they are, and nothing becomes a huge page.
  */
-int rdax_helper_dax_pin(struct inode *inode, pgoff_t index, u64 pfn)
+int rdax_helper_dax_pin(struct inode *inode, pgoff_t index, u64 pfn,
+			unsigned long *huge)
 {
 	XA_STATE(xas, &inode->i_mapping->i_pages, index);
 	struct page *page = pfn_to_page(pfn);
@@ -400,7 +459,7 @@ int rdax_helper_dax_pin(struct inode *inode, pgoff_t index, u64 pfn)
 	if (PageHWPoison(page))
 		return -EHWPOISON;
 	if (PageCompound(page))
-		settle(page);
+		settle(page, huge);
 	do {
 		ret = 0;
 		xas_lock_irq(&xas);

@@ -78,13 +78,17 @@ bool rdax_helper_dax_find_held(struct inode *inode, unsigned long *index,
 long rdax_helper_dax_wait_held(u64 pfn, long timeout);
 void rdax_helper_dax_folio_counts(u64 pfn, struct rdax_folio_counts *counts);
 u64 rdax_helper_dax_remove(struct inode *inode, unsigned long first,
-			   unsigned long last, bool alive, bool keep);
-u64 rdax_helper_dax_idle_run(u64 pfn, u64 nr, bool *idle);
+			   unsigned long last, bool alive, bool keep,
+			   unsigned long *huge);
+u64 rdax_helper_dax_count_orphans(u64 pfn, u64 nr);
+u64 rdax_helper_dax_idle_run(u64 pfn, u64 nr, bool *idle, unsigned long *huge);
 bool rdax_helper_dax_is_orphan(struct inode *inode, unsigned long index,
 			       u64 pfn);
-void rdax_helper_dax_adopt(struct inode *inode, unsigned long index, u64 pfn);
+void rdax_helper_dax_adopt(struct inode *inode, unsigned long index, u64 pfn,
+			   unsigned long *huge);
 bool rdax_helper_dax_has_huge_entry(struct inode *inode, unsigned long index);
-int rdax_helper_dax_pin(struct inode *inode, unsigned long index, u64 pfn);
+int rdax_helper_dax_pin(struct inode *inode, unsigned long index, u64 pfn,
+			unsigned long *huge);
 void rdax_helper_dax_forget_hole(struct inode *inode, unsigned long index);
 bool rdax_helper_dax_check_entries(void);
 

@@ -228,6 +228,12 @@ impl Gate {
         }
     }
 
+    /// Whether nothing at all drains: one load, which may be stale unless `invalidate_lock` is held.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        protocol::is_idle(self)
+    }
+
     /// What a fault is to do before it takes `invalidate_lock`. One load if nothing drains.
     ///
     /// If `Closed`, it waits with [`wait_access`](Self::wait_access) and asks again, or is retried

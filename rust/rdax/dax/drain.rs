@@ -51,6 +51,10 @@ use crate::{
 use kernel::{
     error::to_result,
     prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
     time::{
         msecs_to_jiffies,
         Instant,
@@ -158,6 +162,10 @@ impl<T: OnVolume> Inode<T> {
         T::volume(self.sb().data()).access()
     }
 
+    fn huge_orphans(&self) -> &Atomic<usize> {
+        T::volume(self.sb().data()).huge_orphans()
+    }
+
     /// Unmaps pages. What is mapped afterwards follows from what the filesystem answers then.
     fn unmap(&self, pages: Pages) {
         let count = pages.last.saturating_sub(pages.first).saturating_add(1);
@@ -206,6 +214,7 @@ impl<T: OnVolume> Inode<T> {
                 pages.last as usize,
                 access.is_ok(),
                 blocks == Blocks::Stay,
+                self.huge_orphans().as_ptr(),
             )
         }
     }
@@ -231,6 +240,9 @@ impl<T: OnVolume> Inode<T> {
     /// Whether the page at byte `at` of the volume belongs to an orphan, which the DAX core cannot
     /// enter as that of byte `pos`.
     pub(crate) fn is_orphan(&self, pos: u64, at: u64) -> Result<bool> {
+        if self.huge_orphans().load(Relaxed) == 0 {
+            return Ok(false);
+        }
         let access = self.access()?;
         let (index, pfn) = ((pos / PAGE_SIZE) as usize, access.pfn(at / PAGE_SIZE)?);
         // SAFETY: by the type invariant; while the device is alive pages have a memmap.
@@ -243,7 +255,10 @@ impl<T: OnVolume> Inode<T> {
         let access = self.access()?;
         let (index, pfn) = ((pos / PAGE_SIZE) as usize, access.pfn(at / PAGE_SIZE)?);
         // SAFETY: as in `is_orphan`.
-        unsafe { bindings::rdax_helper_dax_adopt(self.as_ptr(), index, pfn) };
+        unsafe {
+            let huge = self.huge_orphans().as_ptr();
+            bindings::rdax_helper_dax_adopt(self.as_ptr(), index, pfn, huge);
+        }
         Ok(())
     }
 

@@ -40,9 +40,15 @@ use core::ptr::{
 };
 use kernel::{
     error::to_result,
-    prelude::*, //
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
 };
 
+/// Of orphans: not known, since the pages are not always the same, and never to become 0.
+const ANY_NUMBER: usize = usize::MAX / 2;
 /// Pages of a huge page.
 const HUGE_PAGES: u64 = bindings::RDAX_PMD_SIZE as u64 / PAGE_SIZE;
 
@@ -99,6 +105,7 @@ pub struct Volume {
     linear: Option<Place>,
     phys_offset: Option<u64>,
     synchronous: bool,
+    huge_orphans: Atomic<usize>,
 }
 
 // SAFETY: a device reference belongs to no thread; what is at the addresses is no Rust object.
@@ -154,12 +161,13 @@ impl Volume {
             size,
             linear: None,
             phys_offset: None,
+            huge_orphans: Atomic::new(0),
         };
         volume.survey()?;
         Ok(volume)
     }
 
-    /// Learns where the volume lies in memory.
+    /// Learns where the volume lies in memory, and what earlier mounts have left there.
     fn survey(&mut self) -> Result {
         let pages = self.size / PAGE_SIZE;
         let (first, len) = self.access()?.locate(0, pages)?;
@@ -175,10 +183,30 @@ impl Volume {
         }
         // SAFETY: by the invariant of `device`.
         let stacked = unsafe { bindings::rdax_helper_bdev_is_stacked(self.device.bdev.as_ptr()) };
+        let linear = linear && congruent && !stacked;
+        self.huge_orphans = Atomic::new(if linear {
+            let _access = self.access()?;
+            // SAFETY: the device is alive, and these are its pages, which follow each other.
+            (unsafe { bindings::rdax_helper_dax_count_orphans(first.pfn, pages) }) as usize
+        } else {
+            ANY_NUMBER
+        });
         // INVARIANT: pages that follow each other have addresses that do.
-        self.linear = (linear && congruent && !stacked).then_some(first);
+        self.linear = linear.then_some(first);
         self.phys_offset = congruent.then_some(offset);
         Ok(())
+    }
+
+    /// How many huge [orphans](super::drain) there may be. 0 is not wrong for anybody who has got a
+    /// block by way of the locks that were held when its page was taken out of a file.
+    pub(crate) fn huge_orphans(&self) -> &Atomic<usize> {
+        &self.huge_orphans
+    }
+
+    /// How many huge [orphans](super::drain) there are, that nobody has found idle yet; `None` if
+    /// the pages are not always the same.
+    pub fn nr_huge_orphans(&self) -> Option<usize> {
+        self.linear.map(|_| self.huge_orphans.load(Relaxed))
     }
 
     /// Size in bytes.

@@ -132,7 +132,8 @@ fn pin_page<T: Pinnable>(
     memory: &mut Memory,
 ) -> Result {
     let inode = lock.inode();
-    let access = T::volume(inode.sb().data()).access()?;
+    let volume = T::volume(inode.sb().data());
+    let access = volume.access()?;
     let pfn = access.pfn(at / PAGE_SIZE)?;
     // Reclaim may want the lock.
     let _nofs = NoFs::enter();
@@ -143,6 +144,7 @@ fn pin_page<T: Pinnable>(
             inode.as_ptr(),
             index as usize,
             pfn,
+            volume.huge_orphans().as_ptr(),
         ))?;
         bindings::rdax_helper_pfn_page(pfn)
     };

@@ -48,34 +48,43 @@ fn wait<T: Gated>(inode: &Inode<T>, access: &Access) -> Result {
 
 impl<T: Gated> VmFault<'_, T> {
     /// What it asks of the [`Gate`].
-    pub fn access(&self) -> Access {
+    fn access(&self) -> Access {
         let range = PageRange::aligned(self.pgoff(), self.order);
         Gate::access(self.pgoff(), range)
     }
 
     /// What the gate says. Asked before `invalidate_lock` is taken.
     #[inline]
-    pub fn enter(&self, access: &Access) -> Passage {
-        T::gate(self.inode().data()).enter(access)
+    pub fn enter(&self) -> Passage {
+        let gate = T::gate(self.inode().data());
+        if gate.is_idle() {
+            return Passage::Open;
+        }
+        gate.enter(&self.access())
     }
 
     /// What the gate says under `invalidate_lock`.
     #[inline]
-    pub fn recheck(&self, access: &Access, _lock: &InvalidateShared<'_, T>) -> Passage {
-        T::gate(self.inode().data()).recheck(access)
+    pub fn recheck(&self, _lock: &InvalidateShared<'_, T>) -> Passage {
+        let gate = T::gate(self.inode().data());
+        if gate.is_idle() {
+            return Passage::Open;
+        }
+        gate.recheck(&self.access())
     }
 
     /// Waits at a gate that is closed to the fault, as far as its kind allows, so that it is tried
     /// again. A fatal signal ends the wait.
     ///
     /// Context: none of the filesystem's locks is held.
-    pub fn wait_at_gate(self, access: &Access) -> Outcome {
+    pub fn wait_at_gate(self) -> Outcome {
         if self.mkwrite {
             // The caller holds on to the mapping whatever the answer is. The drain unmaps the page
             // soon, and then this comes as another kind of fault.
             fsleep(MKWRITE_PAUSE);
             return Outcome::AGAIN;
         }
+        let access = &self.access();
         // SAFETY: by the type invariant. If the lock is given up, `self` is not used any more.
         let file = unsafe { bindings::rdax_helper_fault_unlock(self.raw) };
         if !file.is_null() {

@@ -148,7 +148,10 @@ impl Access<'_> {
         let (pfn, pages) = self.frame(page, pages)?;
         let mut idle = false;
         // SAFETY: by the type invariant these pages have a memmap.
-        let run = unsafe { bindings::rdax_helper_dax_idle_run(pfn, pages, &mut idle) };
+        let run = unsafe {
+            let huge = self.volume.huge_orphans.as_ptr();
+            bindings::rdax_helper_dax_idle_run(pfn, pages, &mut idle, huge)
+        };
         Ok((idle, run))
     }
 

@@ -63,6 +63,12 @@ busy_umount()
 	eq "$(stat -f -c %f "$MNT")" "$before"
 }
 
+# Whoever freed the blocks has seen that they are held no more.
+no_orphans()
+{
+	grep -x "huge_orphans 0" "/sys/kernel/debug/rdaxfs/$DISK/stats"
+}
+
 far=drain=bounded,drain_ms=10000
 for kind in pte pmd; do
 	d drain=strict refault "$kind"
@@ -81,6 +87,7 @@ for how in punch truncate; do
 	d drain_ms=0 part "$how" first
 	d drain_ms=100 part "$how" last
 done
+t "no orphan is left" no_orphans
 for kind in pte pmd; do
 	t "unmount with a page held, $kind" held_umount orphan-pin "$kind"
 done
