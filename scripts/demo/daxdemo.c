@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,6 +15,9 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MIB (1024UL * 1024)
@@ -172,6 +176,64 @@ static void verify(const char *path, uint64_t seed)
 	close(fd);
 }
 
+static long milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* A page of the file in a pipe that nobody reads. Returns the pipe's end. */
+static int hold_page(const char *path, uint64_t value)
+{
+	int fd = open_file(path, O_RDWR | O_CREAT | O_TRUNC);
+	struct iovec page = { .iov_len = 4096 };
+	int ends[2];
+
+	if (ftruncate(fd, PMD) || pipe(ends))
+		die("setting up");
+	page.iov_base = map_aligned(fd, PMD, MAP_SHARED);
+	if (page.iov_base == MAP_FAILED)
+		die("mmap");
+	*(uint64_t *)page.iov_base = value;
+	if (vmsplice(ends[1], &page, 1, 0) != 4096)
+		die("vmsplice");
+	if (munmap(page.iov_base, PMD) || close(fd))
+		die("letting go");
+	return ends[0];
+}
+
+/* Deletes a file while somebody holds a page of it: for how long does it wait? */
+static void unlink_held(const char *path, uint64_t value)
+{
+	int held = hold_page(path, value), done[2];
+	struct pollfd end = { .events = POLLIN };
+	uint64_t page[512];
+	long begun = milliseconds(), took;
+	pid_t child;
+	int status;
+
+	if (pipe(done))
+		die("pipe");
+	child = fork();
+	if (!child)
+		_exit(unlink(path) != 0);
+	close(done[1]);
+	end.fd = done[0];
+	/* The child's end closes when it exits. */
+	poll(&end, 1, 2000);
+	took = milliseconds() - begun;
+	if (read(held, page, sizeof(page)) != sizeof(page) || page[0] != value)
+		die("the pipe has something else");
+	if (waitpid(child, &status, 0) != child || status)
+		die("unlink");
+	if (end.revents)
+		printf("deleted after %ld ms; the pipe has the old data\n", took);
+	else
+		printf("WAITED for the pipe to be read, %ld ms here\n", took);
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 2 ? argv[1] : "";
@@ -185,11 +247,13 @@ int main(int argc, char **argv)
 		count_faults(argv[2], 4096, 1500, 2200);
 	else if (!strcmp(what, "sync"))
 		map_sync(argv[2]);
+	else if (!strcmp(what, "held"))
+		unlink_held(argv[2], seed);
 	else if (!strcmp(what, "fill"))
 		fill(argv[2], seed);
 	else if (!strcmp(what, "verify"))
 		verify(argv[2], seed);
 	else
-		die("usage: daxdemo dax|pmd|pte|sync|fill|verify FILE [SEED]");
+		die("usage: daxdemo dax|pmd|pte|sync|held|fill|verify FILE [SEED]");
 	return 0;
 }

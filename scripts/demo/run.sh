@@ -16,9 +16,9 @@ fail() {
 	printf '  FAILED: %s\n' "$*"
 	exit 1
 }
-# prove WHAT COMMAND...: its last line is the evidence.
+# prove WHAT COMMAND...: its last line is the evidence; all of it is in $said.
 prove() {
-	local what=$1 said
+	local what=$1
 	shift
 	said=$("$@" 2>&1) || fail "$what: $said"
 	show "$what" "${said##*$'\n'}"
@@ -71,6 +71,8 @@ file_system() {
 	prove "DAX state" "$demo" dax $mnt/big
 	mappings $mnt/big
 	prove "MAP_SYNC" "$demo" sync $mnt/big
+	prove "unlink, page in an unread pipe" "$demo" held $mnt/held
+	[ "$fs" != rdaxfs ] || [[ $said != WAITED* ]] || fail "it should not wait"
 	"$demo" fill $mnt/data 42 || fail "fill"
 	umount $mnt
 	mount -t "$fs" -o dax=always "$device" $mnt
