@@ -3,28 +3,8 @@
 # Pins of pages, by the sample rdax_pin: see fs_pin.c and fs_pin_drain.c.
 . "$(dirname "$0")/fs.sh"
 
-load_pin()
-{
-	[ -c /dev/rdax_pin ] || modprobe rdax_pin 2>"$TMP/err" ||
-		insmod "${RDAX_BUILD:-/nonexistent}/rdax_pin.ko"
-	[ -c /dev/rdax_pin ]
-}
-
 use_fs "${1:-rdaxfs}"
 load_pin || plan_skip "no rdax_pin"
-
-# with OPTIONS PROGRAM TEST ARGS...: other file systems have no such options.
-with()
-{
-	local opts=$1 program=$2 test=$3
-	shift 3
-
-	load_pin
-	[ "$FS" != rdaxfs ] || mount -o "remount,$opts" "$MNT"
-	timeout 60 "$BIN/$program" "$test" "$MNT/$test.$RANDOM" "$@"
-	[ "$FS" != rdaxfs ] ||
-		mount -o "remount,drain=bounded,drain_ms=1000" "$MNT"
-}
 
 # pins and drains OPTIONS TEST ARGS...: of fs_pin and fs_pin_drain.
 pins()

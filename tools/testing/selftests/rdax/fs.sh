@@ -48,6 +48,27 @@ end_fs()
 	fs_clean "$FS" "$DEV"
 }
 
+load_pin()
+{
+	[ -c /dev/rdax_pin ] || modprobe rdax_pin 2>"$TMP/err" ||
+		insmod "${RDAX_BUILD:-/nonexistent}/rdax_pin.ko"
+	[ -c /dev/rdax_pin ]
+}
+
+# with OPTIONS PROGRAM TEST [ARGS...]: a test of a helper, in a directory of its
+# own, with options of rdaxfs that say how drains wait. Others have no such ones.
+with()
+{
+	local opts=$1 program=$2 test=$3
+	shift 3
+
+	load_pin
+	[ "$FS" != rdaxfs ] || mount -o "remount,$opts" "$MNT"
+	timeout 60 "$BIN/$program" "$test" "$MNT/$test.$RANDOM" "$@"
+	[ "$FS" != rdaxfs ] ||
+		mount -o "remount,drain=bounded,drain_ms=1000" "$MNT"
+}
+
 # p PROGRAM TEST [ARGS...]: a test of a helper, in a directory of its own.
 p()
 {

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Drains that wait, and tasks beside them, each a process of its own. Whether one
+ * waits is read from debugfs: $RDAX_DRAINS is the file "drains" of the mount.
+ * File systems without it are controls: what they do is told, not judged.
+ */
+#ifndef DRAIN_LIFE_H
+#define DRAIN_LIFE_H
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include "fs_pin.h"
+
+#ifndef FALLOC_FL_WRITE_ZEROES
+#define FALLOC_FL_WRITE_ZEROES	0x80
+#endif
+
+#define MS		1000000LL
+/* How long to wait for what must come, in milliseconds. */
+#define LIMIT		20000
+/* What does not wait at all; CPUs are emulated, and slow. In milliseconds. */
+#define SOON		1500
+/* Of rust/rdax/gate/patience.rs, in milliseconds. */
+#define PATIENCE_FIRST	20
+#define PATIENCE_LAST	320
+
+/* What is drained: pages 16 to 31 of a file of SIZE bytes. */
+#define FIRST		(16 * PAGE)
+#define LAST		(31 * PAGE)
+#define BEFORE		(8 * PAGE)
+#define AFTER		(40 * PAGE)
+
+static inline bool is_control(void)
+{
+	return !getenv("RDAX_DRAINS");
+}
+
+static inline long long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / MS;
+}
+
+/* Between two looks at what has no event of its own. */
+static inline void look_again(long long end, const char *what)
+{
+	struct timespec ts = { 0, 2 * MS };
+
+	if (now_ms() > end)
+		fail("%s does not come", what);
+	nanosleep(&ts, NULL);
+}
+
+/*
+ * Milliseconds in which a task that needs @tickets tickets has them all: as many
+ * intervals of patience, twice, and what does not wait.
+ */
+static inline long long patience(unsigned int tickets)
+{
+	long long interval = PATIENCE_FIRST, sum = 0;
+
+	while (tickets--) {
+		sum += interval;
+		if (interval < PATIENCE_LAST)
+			interval *= 2;
+	}
+	return 2 * sum + SOON;
+}
+
+/* The same time must not be over yet. */
+static inline void want_within(const char *what, long long begun, long long ms)
+{
+	long long took = now_ms() - begun;
+
+	note("%s: %lld ms, allowed are %lld", what, took, ms);
+	if (took > ms && !is_control())
+		fail("%s took %lld ms", what, took);
+}
+
+/* A line of the mount's drains that begins with @line, of task @pid. */
+static inline bool is_shown(const char *line, pid_t pid)
+{
+	FILE *f = fopen(getenv("RDAX_DRAINS"), "r");
+	char text[512], who[32];
+	bool found = false;
+
+	must(f);
+	snprintf(who, sizeof(who), " pid=%d ", pid);
+	while (!found && fgets(text, sizeof(text), f))
+		found = !strncmp(text, line, strlen(line)) && strstr(text, who);
+	fclose(f);
+	return found;
+}
+
+/* A task at the gate of @fd; @ticket is '0', '1', or '?' for either. */
+static inline bool is_waiting(int fd, pid_t pid, char ticket)
+{
+	FILE *f = fopen(getenv("RDAX_DRAINS"), "r");
+	char text[512], ino[64], who[32], has[16];
+	bool found = false;
+	struct stat st;
+
+	must(f && !fstat(fd, &st));
+	snprintf(ino, sizeof(ino), "waiter ino=%lu ", (unsigned long)st.st_ino);
+	snprintf(who, sizeof(who), " pid=%d ", pid);
+	snprintf(has, sizeof(has), " ticket=%c ", ticket);
+	while (!found && fgets(text, sizeof(text), f))
+		found = !strncmp(text, ino, strlen(ino)) && strstr(text, who) &&
+			(ticket == '?' || strstr(text, has));
+	fclose(f);
+	return found;
+}
+
+static inline void want_waiting(int fd, pid_t pid, char ticket)
+{
+	long long end = now_ms() + LIMIT;
+
+	while (!is_waiting(fd, pid, ticket))
+		look_again(end, "a task at the gate");
+}
+
+/* How it ended, or -1 if it has not after @ms milliseconds. */
+static inline int end_of(pid_t pid, int ms)
+{
+	struct pollfd p = { .fd = syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+	int status;
+
+	must(p.fd >= 0);
+	must(poll(&p, 1, ms) >= 0);
+	close(p.fd);
+	if (!p.revents)
+		return -1;
+	must_eq(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+/* A task that runs @fn; when it returns, it has ended well. */
+struct task {
+	pid_t pid;
+	/* The task says that it has come so far; it is told to go on. */
+	int said[2];
+	int told[2];
+};
+
+static inline void say_ready(struct task *t)
+{
+	must_eq(write(t->said[1], "", 1), 1);
+}
+
+static inline void await(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char c;
+
+	must(poll(&p, 1, 6 * LIMIT) == 1 && read(fd, &c, 1) == 1);
+}
+
+static inline void start(struct task *t, void (*fn)(struct task *, void *),
+			 void *arg)
+{
+	must(!pipe2(t->said, O_CLOEXEC) && !pipe2(t->told, O_CLOEXEC));
+	t->pid = fork();
+	must(t->pid >= 0);
+	if (!t->pid) {
+		must(!prctl(PR_SET_PDEATHSIG, SIGKILL));
+		/* Nobody waits for what died. */
+		close(t->said[0]);
+		close(t->told[1]);
+		fn(t, arg);
+		_exit(0);
+	}
+	close(t->said[1]);
+	close(t->told[0]);
+}
+
+static inline void want_ready(struct task *t)
+{
+	await(t->said[0]);
+}
+
+static inline void go_on(struct task *t)
+{
+	must_eq(write(t->told[1], "", 1), 1);
+}
+
+static inline int reap(struct task *t, int ms)
+{
+	int status = end_of(t->pid, ms);
+
+	if (status != -1) {
+		close(t->said[0]);
+		close(t->told[1]);
+	}
+	return status;
+}
+
+static inline void want_done(struct task *t, int ms)
+{
+	int status = reap(t, ms);
+
+	if (status)
+		fail("a task has not done its work: %#x", status);
+}
+
+/* What takes pages from a file, by name. */
+static const char * const drain_ops[] = {
+	"truncate", "open", "punch", "zero", "write-zeroes", "collapse", "insert",
+};
+
+static inline int fallocate_mode(const char *op)
+{
+	if (!strcmp(op, "punch"))
+		return FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	if (!strcmp(op, "zero"))
+		return FALLOC_FL_ZERO_RANGE;
+	if (!strcmp(op, "write-zeroes"))
+		return FALLOC_FL_WRITE_ZEROES;
+	if (!strcmp(op, "collapse"))
+		return FALLOC_FL_COLLAPSE_RANGE;
+	if (!strcmp(op, "insert"))
+		return FALLOC_FL_INSERT_RANGE;
+	fail("what is '%s'?", op);
+}
+
+/* Of pages 16 to 31; what moves blocks, or has no range, takes all from there. */
+static inline int drain_by(int fd, const char *op)
+{
+	char path[64];
+
+	if (!strcmp(op, "truncate"))
+		return ftruncate(fd, FIRST);
+	if (!strcmp(op, "open")) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		fd = open(path, O_RDWR | O_TRUNC | O_CLOEXEC);
+		return fd < 0 ? fd : close(fd);
+	}
+	return fallocate(fd, fallocate_mode(op), FIRST, LAST + PAGE - FIRST);
+}
+
+struct drain {
+	pid_t pid;
+	int fd;
+};
+
+static inline bool drain_is_shown(const struct drain *d)
+{
+	char line[64];
+	struct stat st;
+
+	must(!fstat(d->fd, &st));
+	snprintf(line, sizeof(line), "drain ino=%lu ", (unsigned long)st.st_ino);
+	return is_shown(line, d->pid);
+}
+
+/* Whether a task sleeps in the kernel. */
+static inline bool sleeps(pid_t pid)
+{
+	char path[64], text[512], *state;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY);
+	must(fd >= 0);
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	must(n > 0);
+	text[n] = '\0';
+	state = strrchr(text, ')');
+	must(state);
+	return state[2] == 'S' || state[2] == 'D';
+}
+
+static inline void want_drain(const struct drain *d)
+{
+	long long end = now_ms() + LIMIT;
+
+	while (is_control() ? !sleeps(d->pid) : !drain_is_shown(d))
+		look_again(end, "a drain that waits");
+}
+
+/* In a process that has nothing but the file; returns when it waits. */
+static inline struct drain drain_start(int fd, const char *op)
+{
+	struct drain d = { .fd = fd };
+	int sync[2];
+
+	must(!pipe(sync));
+	d.pid = fork();
+	must(d.pid >= 0);
+	if (!d.pid) {
+		must(!prctl(PR_SET_PDEATHSIG, SIGKILL));
+		must_eq(write(sync[1], "", 1), 1);
+		must_eq(dup2(fd, 3), 3);
+		must(!close_range(4, ~0U, 0));
+		_exit(drain_by(3, op) ? errno : 0);
+	}
+	await(sync[0]);
+	close(sync[0]);
+	close(sync[1]);
+	want_drain(&d);
+	return d;
+}
+
+/* Its errno, 0 if it worked; it must be over in so many milliseconds. */
+static inline int drain_end(const struct drain *d, int ms)
+{
+	int status = end_of(d->pid, ms);
+
+	if (status == -1)
+		fail("the drain is not over after %d ms", ms);
+	if (!WIFEXITED(status))
+		fail("the drain ended with %#x", status);
+	return WEXITSTATUS(status);
+}
+
+/* A drain has worked, soon after @since. */
+static inline void want_drained(const struct drain *d, long long since)
+{
+	must_eq(drain_end(d, LIMIT), 0);
+	want_within("drain, from the release", since, SOON);
+}
+
+#endif
