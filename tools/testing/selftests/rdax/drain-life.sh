@@ -44,4 +44,14 @@ deadlock drain=strict peek
 for how in plain file; do
 	deadlock drain_ms=200 self "$how" 200
 done
+for sig in KILL TERM; do
+	signal drain=strict drain-killed "$sig"
+done
+for op in truncate open punch insert; do
+	signal drain=strict drain-handled "$op"
+done
+for how in load file memory; do
+	signal drain=strict waiter-killed "$how"
+	signal drain=strict waiter-handled "$how"
+done
 run_fs_tests

@@ -84,38 +84,38 @@ static inline void want_within(const char *what, long long begun, long long ms)
 		fail("%s took %lld ms", what, took);
 }
 
-/* A line of the mount's drains that begins with @line, of task @pid. */
-static inline bool is_shown(const char *line, pid_t pid)
+/*
+ * The field @name of the line "@what ino=..." of the file @fd and the task @pid, or
+ * -1 if there is none.
+ */
+static inline long shown(const char *what, int fd, pid_t pid, const char *name)
 {
 	FILE *f = fopen(getenv("RDAX_DRAINS"), "r");
-	char text[512], who[32];
-	bool found = false;
+	char text[512], line[64], who[32], *at;
+	struct stat st;
+	long value = -1;
 
-	must(f);
+	must(f && !fstat(fd, &st));
+	snprintf(line, sizeof(line), "%s ino=%lu ", what,
+		 (unsigned long)st.st_ino);
 	snprintf(who, sizeof(who), " pid=%d ", pid);
-	while (!found && fgets(text, sizeof(text), f))
-		found = !strncmp(text, line, strlen(line)) && strstr(text, who);
+	while (fgets(text, sizeof(text), f)) {
+		if (strncmp(text, line, strlen(line)) || !strstr(text, who))
+			continue;
+		at = strstr(text, name);
+		must(at);
+		value = atol(at + strlen(name));
+	}
 	fclose(f);
-	return found;
+	return value;
 }
 
 /* A task at the gate of @fd; @ticket is '0', '1', or '?' for either. */
 static inline bool is_waiting(int fd, pid_t pid, char ticket)
 {
-	FILE *f = fopen(getenv("RDAX_DRAINS"), "r");
-	char text[512], ino[64], who[32], has[16];
-	bool found = false;
-	struct stat st;
+	long has = shown("waiter", fd, pid, " ticket=");
 
-	must(f && !fstat(fd, &st));
-	snprintf(ino, sizeof(ino), "waiter ino=%lu ", (unsigned long)st.st_ino);
-	snprintf(who, sizeof(who), " pid=%d ", pid);
-	snprintf(has, sizeof(has), " ticket=%c ", ticket);
-	while (!found && fgets(text, sizeof(text), f))
-		found = !strncmp(text, ino, strlen(ino)) && strstr(text, who) &&
-			(ticket == '?' || strstr(text, has));
-	fclose(f);
-	return found;
+	return ticket == '?' ? has >= 0 : has == ticket - '0';
 }
 
 static inline void want_waiting(int fd, pid_t pid, char ticket)
@@ -244,45 +244,58 @@ static inline int drain_by(int fd, const char *op)
 	return fallocate(fd, fallocate_mode(op), FIRST, LAST + PAGE - FIRST);
 }
 
+static inline long drain_syscall(const char *op)
+{
+	if (!strcmp(op, "truncate"))
+		return SYS_ftruncate;
+	return strcmp(op, "open") ? SYS_fallocate : SYS_openat;
+}
+
 struct drain {
 	pid_t pid;
 	int fd;
 };
 
-static inline bool drain_is_shown(const struct drain *d)
+/* Milliseconds since it began, or -1 if it does not wait. */
+static inline long drain_age(const struct drain *d)
 {
-	char line[64];
-	struct stat st;
-
-	must(!fstat(d->fd, &st));
-	snprintf(line, sizeof(line), "drain ino=%lu ", (unsigned long)st.st_ino);
-	return is_shown(line, d->pid);
+	return shown("drain", d->fd, d->pid, " age_ms=");
 }
 
-/* Whether a task sleeps in the kernel. */
-static inline bool sleeps(pid_t pid)
+static inline bool drain_is_shown(const struct drain *d)
 {
-	char path[64], text[512], *state;
+	return drain_age(d) >= 0;
+}
+
+/* Whether a task sleeps in that system call. */
+static inline bool sleeps_in(pid_t pid, long nr)
+{
+	char path[64], text[64] = "";
 	ssize_t n;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
 	fd = open(path, O_RDONLY);
 	must(fd >= 0);
 	n = read(fd, text, sizeof(text) - 1);
 	close(fd);
-	must(n > 0);
-	text[n] = '\0';
-	state = strrchr(text, ')');
-	must(state);
-	return state[2] == 'S' || state[2] == 'D';
+	/* It says "running" if it does. */
+	return n > 0 && text[0] != 'r' && atol(text) == nr;
+}
+
+static inline void want_sleeping(pid_t pid, long nr)
+{
+	long long end = now_ms() + LIMIT;
+
+	while (!sleeps_in(pid, nr))
+		look_again(end, "a task that sleeps");
 }
 
 static inline void want_drain(const struct drain *d)
 {
 	long long end = now_ms() + LIMIT;
 
-	while (is_control() ? !sleeps(d->pid) : !drain_is_shown(d))
+	while (!drain_is_shown(d))
 		look_again(end, "a drain that waits");
 }
 
@@ -305,7 +318,10 @@ static inline struct drain drain_start(int fd, const char *op)
 	await(sync[0]);
 	close(sync[0]);
 	close(sync[1]);
-	want_drain(&d);
+	if (is_control())
+		want_sleeping(d.pid, drain_syscall(op));
+	else
+		want_drain(&d);
 	return d;
 }
 
