@@ -24,6 +24,11 @@ signal()
 	t "signal: ${*:2}" with "$1" drain_signal "${@:2}"
 }
 
+task()
+{
+	t "task: ${*:2}" with "$1" drain_task "${@:2}"
+}
+
 if [ -b "${RDAX_DISK:-}" ]; then
 	for where in in-in out-in in-out; do
 		deadlock drain=strict straddle "$where"
@@ -53,5 +58,22 @@ done
 for how in load file memory; do
 	signal drain=strict waiter-killed "$how"
 	signal drain=strict waiter-handled "$how"
+done
+for how in pipe plain memory file; do
+	for end in kill exit exec; do
+		task drain=strict holder "$how" "$end"
+	done
+done
+task drain=strict inherited pipe
+task drain=strict inherited file
+task drain=strict handed-on
+for kind in pte pmd; do
+	task drain=strict fork "$kind"
+	for what in mremap mremap-part; do
+		task drain=strict moved "$what" "$kind"
+	done
+done
+for what in munmap munmap-part mremap mremap-part mprotect madvise exit exec; do
+	task drain=strict change "$what"
 done
 run_fs_tests
