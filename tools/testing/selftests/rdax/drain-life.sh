@@ -29,6 +29,331 @@ task()
 	t "task: ${*:2}" with "$1" drain_task "${@:2}"
 }
 
+# --- the end of the mount, the device and the modules
+
+# The holder does it, and answers so.
+told()
+{
+	ask "$1"
+	eq "$ANSWER" "${2:-ok}"
+}
+
+free_blocks()
+{
+	stat -f -c %f "$MNT"
+}
+
+is_free()
+{
+	[ "$(free_blocks)" = "$FREE" ]
+}
+
+# A new file system, with the inodes that a test needs: those stay. One that failed
+# must not take the next along.
+fresh()
+{
+	umount_all
+	[ -n "$(driver_of "$NS")" ] || until_true 60 bind "$NS" "$DRIVER"
+	load_fs rdaxfs
+	load_pin
+	do_mkfs rdaxfs "$DEV"
+	mount_strict
+	mkdir "$MNT/full"
+	touch "$MNT/full/filler" "$MNT/held" "$MNT/kept"
+	rm -r "$MNT/full" "$MNT/held"
+	"$BIN/dax_io" write "$MNT/kept" "$MiB" 91
+	FREE=$(free_blocks)
+}
+
+mount_strict()
+{
+	mount_dax rdaxfs "$DEV" "$MNT" drain=strict
+}
+
+# held HOW [OP]: a new file of which a page is held, and a drain that waits for it.
+held()
+{
+	fresh
+	hold_by drain_hold "$1" "$MNT/held"
+	[ -z "${2-truncate}" ] || told "drain ${2-truncate}"
+}
+
+# Nothing but the page itself is left to the holder.
+forget_file()
+{
+	told unmap
+	told close
+}
+
+# Nobody gets the page, whoever wants all blocks there are.
+not_reused()
+{
+	"$BIN/fs_drain" fill "$MNT/full"
+	told check
+	rm -r "$MNT/full"
+}
+
+# The volume is consistent, what was on it is there, and all blocks come back.
+all_is_well()
+{
+	hold_end
+	rm -f "$MNT/held"
+	until_true 60 is_free || fail "$(free_blocks) blocks are free, not $FREE"
+	"$BIN/dax_map" check "$MNT/kept" "$MiB" 91
+	end_fs
+}
+
+# A drain keeps the mount, a page that is held does not. What is written to that
+# page then is in the file.
+unmounted()
+{
+	held "$1"
+	refused_with busy umount "$MNT"
+	told waits
+	told kill
+	forget_file
+	umount "$MNT"
+	fs_clean rdaxfs "$DEV"
+	told check
+	told check
+	mount_strict
+	rm "$MNT/held"
+	not_reused
+	told release
+	all_is_well
+}
+
+# A pin that keeps the file keeps the mount.
+kept_mounted()
+{
+	held "$1"
+	told kill
+	forget_file
+	refused_with busy umount "$MNT"
+	refused_with "in use" rmmod rdaxfs
+	told check
+	told release
+	umount "$MNT"
+	mount_strict
+	all_is_well
+}
+
+volume_is_gone()
+{
+	[ ! -e "${RDAX_DRAINS%/*}" ]
+}
+
+# The drain goes on without a name in the tree; the volume goes when all is over.
+lazily()
+{
+	held "$1"
+	umount -l "$MNT"
+	! mountpoint -q "$MNT" || fail "still mounted"
+	told waits
+	told check
+	refused_with "in use" rmmod rdaxfs
+	told release
+	told drained
+	forget_file
+	until_true 60 volume_is_gone || fail "the volume is still there"
+	fs_clean rdaxfs "$DEV"
+	mount_strict
+	all_is_well
+}
+
+# A drain is a writer. So is a pin that keeps the file; another may write on.
+read_only()
+{
+	held "$1"
+	refused_with busy mount -o remount,ro "$MNT"
+	told waits
+	told kill
+	forget_file
+	case $1 in
+	memory|file)
+		refused_with busy mount -o remount,ro "$MNT"
+		told check
+		told release
+		mount -o remount,ro "$MNT"
+		;;
+	*)
+		mount -o remount,ro "$MNT"
+		told check
+		told release
+		;;
+	esac
+	mount -o remount,rw "$MNT"
+	all_is_well
+}
+
+freezing()
+{
+	grep -q "^16 " "/proc/$1/syscall"
+}
+
+# A freeze waits for drains that have begun, and for no page; faults go on until
+# it is complete, so that a holder which needs them can let go.
+frozen()
+{
+	local pid
+
+	held "$1"
+	fsfreeze -f "$MNT" &
+	pid=$!
+	until_true 30 freezing "$pid"
+	told load
+	told store
+	told waits
+	kill -0 "$pid" || fail "it is frozen"
+	told release
+	told drained
+	wait "$pid"
+	told load "sigbus 2"
+	fsfreeze -u "$MNT"
+	forget_file
+	all_is_well
+}
+
+# What is held stays accessible while it is frozen; drains begin afterwards.
+frozen_first()
+{
+	local pid
+
+	held "$1" ""
+	fsfreeze -f "$MNT"
+	told check
+	told load
+	truncate -s 0 "$MNT/held" &
+	pid=$!
+	until_true 30 blocked "$pid"
+	eq "$(cat "$RDAX_DRAINS")" ""
+	fsfreeze -u "$MNT"
+	until_true 30 grep -q "pid=$pid " "$RDAX_DRAINS"
+	told release
+	wait "$pid"
+	forget_file
+	all_is_well
+}
+
+# In the kernel, uninterruptibly.
+blocked()
+{
+	grep -q "^State:.D" "/proc/$1/status"
+}
+
+# drain_ms of the driver, so that the tests need not wait for it.
+short_wait()
+{
+	reload_driver drain_ms=300
+}
+
+long_wait()
+{
+	reload_driver
+}
+
+# The device is taken away in bounded time, and the drain ends with it; the page
+# is there as long as it is held, and the device does not come back before.
+taken_away()
+{
+	held "$1"
+	unbind_within 60
+	told drained "errno 5"
+	told load "sigbus 2"
+	refused_with busy bind "$NS" "$DRIVER"
+	told check
+	forget_file
+	refused_with busy bind "$NS" "$DRIVER"
+	case $1 in
+	memory|file)
+		refused_with busy umount "$MNT"
+		told check
+		told release
+		umount "$MNT"
+		;;
+	*)
+		umount "$MNT"
+		refused_with busy bind "$NS" "$DRIVER"
+		told check
+		told release
+		;;
+	esac
+	until_true 60 bind "$NS" "$DRIVER"
+	fs_clean rdaxfs "$DEV"
+	mount_strict
+	all_is_well
+}
+
+# The same while blocks wait for their last reference: nobody frees them any more.
+taken_away_busy()
+{
+	held "$1" ""
+	mount -o remount,drain=bounded,drain_ms=0 "$MNT"
+	told "take truncate"
+	[ "$(free_blocks)" -lt "$FREE" ] || fail "no block is busy"
+	unbind_within 60
+	told check
+	refused_with busy bind "$NS" "$DRIVER"
+	told unmap
+	told close
+	told check
+	told release
+	umount "$MNT"
+	until_true 60 bind "$NS" "$DRIVER"
+	fs_clean rdaxfs "$DEV"
+	mount_strict
+	all_is_well
+}
+
+# The modules stay as long as they are needed; that of the file system is not, for
+# a page.
+unloaded()
+{
+	held "$1"
+	told kill
+	forget_file
+	umount "$MNT"
+	rmmod rdaxfs
+	[ "$1" = pipe ] || refused_with "in use" rmmod rdax_pin
+	refused_with "in use" rmmod rdax
+	told check
+	load_fs rdaxfs
+	mount_strict
+	not_reused
+	umount "$MNT"
+	unbind_within 60
+	refused rmmod rdax_pmem
+	told check
+	told release
+	until_true 60 rmmod rdax_pmem
+	reload_driver drain_ms=300
+	mount_strict
+	all_is_well
+}
+
+ends()
+{
+	local how
+
+	for how in plain pipe; do
+		t "umount: $how" unmounted "$how"
+		t "rmmod: $how" unloaded "$how"
+	done
+	for how in memory file; do
+		t "umount is refused: $how" kept_mounted "$how"
+	done
+	for how in pipe plain memory file; do
+		t "lazy umount: $how" lazily "$how"
+		t "remount ro: $how" read_only "$how"
+		t "unbind: $how" taken_away "$how"
+		t "unbind, blocks are busy: $how" taken_away_busy "$how"
+	done
+	for how in pipe file; do
+		t "freeze: $how" frozen "$how"
+		t "freeze, then drain: $how" frozen_first "$how"
+	done
+}
+
 if [ -b "${RDAX_DISK:-}" ]; then
 	for where in in-in out-in in-out; do
 		deadlock drain=strict straddle "$where"
@@ -76,4 +401,10 @@ done
 for what in munmap munmap-part mremap mremap-part mprotect madvise exit exec; do
 	task drain=strict change "$what"
 done
-run_fs_tests
+t "umount" end_fs
+t "load with drain_ms=300" short_wait
+ends
+t "load again" long_wait
+test_names=("mkfs, mount" "${test_names[@]}")
+test_cmds=(fresh_fs "${test_cmds[@]}")
+run_tests

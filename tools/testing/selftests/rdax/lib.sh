@@ -337,6 +337,37 @@ load_driver()
 		insmod "${RDAX_BUILD:-/nonexistent}/$1.ko"
 }
 
+# reload_driver [PARAMETER=VALUE...]: rdax_pmem, with what is given.
+reload_driver()
+{
+	[ ! -d "$ND/drivers/rdax_pmem" ] || rmmod rdax_pmem
+	modprobe rdax_pmem "$@"
+	[ "$(driver_of "$NS")" = rdax_pmem ] || bind "$NS" rdax_pmem
+	[ -b "$DEV" ]
+}
+
+gone()
+{
+	! kill -0 "$1" 2>/dev/null
+}
+
+# unbind_within SECONDS: $NS is unbound, in a process of its own, for a write to
+# sysfs cannot be interrupted.
+unbind_within()
+{
+	local start=$SECONDS pid
+
+	unbind "$NS" &
+	pid=$!
+	until_true "$1" gone "$pid" || {
+		cat "/proc/$pid/stack"
+		fail "unbind has not returned after $1 s"
+	}
+	wait "$pid"
+	echo "unbind took $((SECONDS - start)) s"
+	eq "$(driver_of "$NS")" ""
+}
+
 # use_ns KIND [INDEX]: sets NS, DISK and DEV, bound to the driver under test.
 # Ends the script when the machine has no such namespace.
 use_ns()
@@ -356,12 +387,19 @@ use_ns()
 # Start and end the program that holds a file: see dax_hold.c.
 hold()
 {
-	local answer
+	hold_by dax_hold "$@"
+}
 
-	coproc HOLD { exec "$BIN/dax_hold" "$@"; }
+# hold_by PROGRAM ARGS...: another that is told likewise what to do.
+hold_by()
+{
+	local answer program=$1
+	shift
+
+	coproc HOLD { exec "$BIN/$program" "$@"; }
 	HOLD_PID=$!
 	echo "$HOLD_PID" >>"$TMP/holders"
-	read -rt 120 -u "${HOLD[0]}" answer || fail "dax_hold $1 did not start"
+	read -rt 120 -u "${HOLD[0]}" answer || fail "$program $1 did not start"
 	eq "$answer" ready
 }
 
@@ -372,16 +410,16 @@ kill_holders()
 
 	[ -e "$TMP/holders" ] || return 0
 	while read -r pid; do
-		! grep -qs dax_hold "/proc/$pid/comm" || kill -KILL "$pid"
+		! grep -qs _hold "/proc/$pid/comm" || kill -KILL "$pid"
 	done <"$TMP/holders"
 	rm "$TMP/holders"
 }
 
-# ask WORD: one request; the answer is in $ANSWER.
+# ask WORDS: one request; the answer is in $ANSWER.
 ask()
 {
 	echo "$1" >&"${HOLD[1]}"
-	read -rt 120 -u "${HOLD[0]}" ANSWER || fail "dax_hold: no answer to $1"
+	read -rt 120 -u "${HOLD[0]}" ANSWER || fail "hold: no answer to $1"
 	echo "hold: $1: $ANSWER"
 }
 

@@ -17,44 +17,24 @@ on_exit()
 {
 	[ "$DRIVER" != rdax_pmem ] || [ -z "${SHORT_DRAIN:-}" ] || {
 		umount_all
-		rmmod rdax_pmem
-		modprobe rdax_pmem
+		reload_driver
 	}
 }
 
 short_drain()
 {
 	need_rdax
-	rmmod rdax_pmem
-	modprobe rdax_pmem drain_ms="$DRAIN_MS"
-	[ "$(driver_of "$NS")" = rdax_pmem ] || bind "$NS" rdax_pmem
-	[ -b "$DEV" ]
+	reload_driver drain_ms="$DRAIN_MS"
 }
 
-# In a process of its own, for a write to sysfs cannot be interrupted. With an
-# argument the node of the disk may stay, if nothing can be read from it: it
-# goes after the file system, which waits for pins.
+# With an argument the node of the disk may stay, if nothing can be read from it:
+# it goes after the file system, which waits for pins.
 bounded_unbind()
 {
-	local start=$SECONDS pid
-
-	unbind "$NS" &
-	pid=$!
-	until_true "$BOUND" gone "$pid" || {
-		cat "/proc/$pid/stack"
-		fail "unbind has not returned after $BOUND s"
-	}
-	wait "$pid"
-	echo "unbind took $((SECONDS - start)) s"
-	eq "$(driver_of "$NS")" ""
+	unbind_within "$BOUND"
 	[ -n "${1:-}" ] || [ ! -e "$DEV" ]
 	refused dd if="$DEV" of=/dev/null bs=4096 count=1 iflag=direct
 	[ ! -e "/sys/kernel/debug/$DRIVER/$DISK" ]
-}
-
-gone()
-{
-	! kill -0 "$1" 2>/dev/null
 }
 
 try_bind()
