@@ -211,8 +211,11 @@ impl<M: Medium> Volume<M> {
                 len: STEP.min(run.len.saturating_sub(done)),
             };
             stored = stored.and(self.zero_run(part)?);
-            self.medium().pause()?;
             done = done.saturating_add(part.len);
+            // What is done already is not given up.
+            if done < run.len {
+                self.medium().pause()?;
+            }
         }
         Ok(stored)
     }
