@@ -9,6 +9,7 @@ use crate::{
     medium::Pmem,
     node::InodeData,
     options::{
+        Drain,
         OnError,
         Options, //
     },
@@ -67,8 +68,8 @@ pub(crate) struct Mount {
     drains: Arc<Drains>,
     device: CString,
     on_error: Atomic<u32>,
+    drain: Atomic<u32>,
     drain_ms: Atomic<u32>,
-    drain_strict: Atomic<bool>,
     /// Made read-only by an error: until it is mounted anew.
     stopped: Atomic<bool>,
     // Last: the device.
@@ -115,8 +116,8 @@ impl Mount {
             drains,
             device,
             on_error: Atomic::new(options.on_error as u32),
+            drain: Atomic::new(options.drain as u32),
             drain_ms: Atomic::new(options.drain_ms),
-            drain_strict: Atomic::new(options.drain_strict),
             stopped: Atomic::new(false),
             core,
         })
@@ -143,16 +144,16 @@ impl Mount {
     pub(crate) fn options(&self) -> Options {
         Options {
             on_error: OnError::from_raw(self.on_error.load(Relaxed)),
+            drain: Drain::from_raw(self.drain.load(Relaxed)),
             drain_ms: self.drain_ms.load(Relaxed),
-            drain_strict: self.drain_strict.load(Relaxed),
         }
     }
 
     /// Replaces the options.
     pub(crate) fn set_options(&self, options: &Options) {
         self.on_error.store(options.on_error as u32, Relaxed);
+        self.drain.store(options.drain as u32, Relaxed);
         self.drain_ms.store(options.drain_ms, Relaxed);
-        self.drain_strict.store(options.drain_strict, Relaxed);
     }
 
     /// How long an operation waits for those who hold pages.

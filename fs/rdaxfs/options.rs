@@ -57,22 +57,54 @@ impl OnError {
 /// Milliseconds that are waited for those who hold pages, unless the options say otherwise.
 const DRAIN_MS: u32 = 1000;
 
+/// What to do about those who hold pages that are to be taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Drain {
+    /// Wait for them, for a while.
+    Bounded = 0,
+    /// Wait as long as it takes.
+    Strict = 1,
+    /// Fail at once.
+    NoWait = 2,
+}
+
+impl Drain {
+    const NAMES: [(&'static str, Self); 3] = [
+        ("bounded", Self::Bounded),
+        ("strict", Self::Strict),
+        ("nowait", Self::NoWait),
+    ];
+
+    pub(crate) fn from_raw(raw: u32) -> Self {
+        match raw {
+            1 => Self::Strict,
+            2 => Self::NoWait,
+            _ => Self::Bounded,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        let found = Self::NAMES.iter().find(|(_, value)| *value == self);
+        found.map_or("", |(name, _)| name)
+    }
+}
+
 /// Mount options.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
     pub(crate) on_error: OnError,
-    /// Milliseconds that are waited for those who hold pages.
+    pub(crate) drain: Drain,
+    /// Milliseconds that [`Drain::Bounded`] waits.
     pub(crate) drain_ms: u32,
-    /// Wait as long as it takes instead.
-    pub(crate) drain_strict: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             on_error: OnError::RemountReadOnly,
+            drain: Drain::Bounded,
             drain_ms: DRAIN_MS,
-            drain_strict: false,
         }
     }
 }
@@ -88,9 +120,7 @@ impl Options {
                 }
             }
             b"drain_ms" => self.drain_ms = parameter.u32()?,
-            b"drain" => {
-                self.drain_strict = parameter.one_of(&[("strict", true), ("bounded", false)])?;
-            }
+            b"drain" => self.drain = parameter.one_of(&Drain::NAMES)?,
             _ => return Err(ENOPARAM),
         }
         Ok(())
@@ -98,10 +128,10 @@ impl Options {
 
     /// How long an operation waits for those who hold pages.
     pub(crate) fn drain_limit(&self) -> Limit {
-        if self.drain_strict {
-            Limit::None
-        } else {
-            Limit::Millis(self.drain_ms)
+        match self.drain {
+            Drain::Bounded => Limit::Millis(self.drain_ms),
+            Drain::Strict => Limit::None,
+            Drain::NoWait => Limit::NoWait,
         }
     }
 
@@ -113,8 +143,8 @@ impl Options {
         if self.drain_ms != DRAIN_MS {
             seq_print!(seq, ",drain_ms={}", self.drain_ms);
         }
-        if self.drain_strict {
-            seq_print!(seq, ",drain=strict");
+        if self.drain != Self::default().drain {
+            seq_print!(seq, ",drain={}", self.drain.name());
         }
     }
 }

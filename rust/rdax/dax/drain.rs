@@ -82,7 +82,7 @@ pub(crate) fn check() -> Result {
 /// How long a drain waits for those who hold pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// Not at all: it fails with `EAGAIN`.
+    /// Not at all: it fails with `EAGAIN`, if anybody holds a page. Holders are told all the same.
     NoWait,
     /// So many milliseconds. Then it goes ahead and leaves held pages to their holders.
     Millis(u32),
@@ -365,10 +365,9 @@ impl<T: Gated> Invalidate<'_, T> {
             if held.is_none() && pins == 0 {
                 return Ok(());
             }
-            let step = limit.step(report.begun())?;
-            // Also those whose pages become orphans at once.
+            // Also those whose pages become orphans at once, or who may have let go next time.
             closed.notify_pins();
-            let Some(ms) = step else {
+            let Some(ms) = limit.step(report.begun())? else {
                 return Ok(());
             };
             report.busy(held.as_ref(), pins);
