@@ -270,4 +270,8 @@ impl Gated for Rdaxfs {
     fn drains(mount: &Mount) -> &Drains {
         &mount.drains
     }
+
+    fn check_alive(mount: &Mount) -> Result {
+        mount.core.check_alive().map_err(errno)
+    }
 }

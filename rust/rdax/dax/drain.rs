@@ -109,6 +109,9 @@ pub trait Gated: OnVolume {
 
     /// Where the drains of a mount are seen.
     fn drains(data: &Self::SuperData) -> &Drains;
+
+    /// Fails once nothing works any more, for whatever reason. A drain does not wait then.
+    fn check_alive(data: &Self::SuperData) -> Result;
 }
 
 /// Pages of a file: a range that is not empty.
@@ -310,7 +313,8 @@ impl<T: Gated> Invalidate<'_, T> {
     /// entries go as well.
     ///
     /// `invalidate_lock` is released while this waits. `EINTR` if a fatal signal came, `EAGAIN` if
-    /// it would have to wait and must not, `ENOMEM`; then no entry is gone.
+    /// it would have to wait and must not, `ENOMEM`, what [`Gated::check_alive`] says; then no
+    /// entry is gone.
     pub fn drain_range(&mut self, start: u64, end: u64, limit: Limit, blocks: Blocks) -> Result {
         let Some(mut pages) = Pages::of_bytes(start, end) else {
             return Ok(());
@@ -365,6 +369,7 @@ impl<T: Gated> Invalidate<'_, T> {
             if held.is_none() && pins == 0 {
                 return Ok(());
             }
+            T::check_alive(self.inode().sb().data())?;
             // Also those whose pages become orphans at once, or who may have let go next time.
             closed.notify_pins();
             let Some(ms) = limit.step(report.begun())? else {
