@@ -5,28 +5,46 @@
 # the drained pages to let go (drain_deadlock.c), signals and the end of tasks and
 # mappings (drain_signal.c), the end of the mount, the device and the modules.
 #
-# The same on XFS and ext4 is told, not judged: RDAX_CONTROLS names them, none to
-# leave it out; RDAX_CONTROL_SECONDS is how long each may take.
+# RDAX_ALL_KINDS=1: what ends is tried with a page that is held in each of the four
+# ways. The same deadlocks and signals on XFS and ext4 are told, not judged:
+# RDAX_CONTROLS names the file systems, "none" leaves it out, and each control may
+# take RDAX_CONTROL_SECONDS.
 . "$(dirname "$0")/fs.sh"
 
 use_fs rdaxfs
 load_pin || plan_skip "no rdax_pin"
 export RDAX_DRAINS=/sys/kernel/debug/rdaxfs/$DISK/drains
 
-# deadlock and signal OPTIONS TEST ARGS...
+strict()
+{
+	mount -o remount,drain=strict "$MNT"
+}
+
+# run PROGRAM TEST ARGS...: in a directory of its own.
+run()
+{
+	timeout 120 "$BIN/$1" "$2" "$MNT/$2.$RANDOM" "${@:3}"
+}
+
 deadlock()
 {
-	t "deadlock: ${*:2}" with "$1" drain_deadlock "${@:2}"
+	t "deadlock: $*" run drain_deadlock "$@"
 }
 
 signal()
 {
-	t "signal: ${*:2}" with "$1" drain_signal "${@:2}"
+	t "signal: $*" run drain_signal "$@"
 }
 
 task()
 {
-	t "task: ${*:2}" with "$1" drain_task "${@:2}"
+	t "task: $*" run drain_task "$@"
+}
+
+on_exit()
+{
+	umount_all
+	[ ! -e "$TMP/short" ] || reload_driver
 }
 
 # --- the end of the mount, the device and the modules
@@ -56,7 +74,7 @@ fresh()
 	[ -n "$(driver_of "$NS")" ] || until_true 60 bind "$NS" "$DRIVER"
 	load_fs rdaxfs
 	load_pin
-	do_mkfs rdaxfs "$DEV"
+	do_mkfs rdaxfs "$DEV" -s 64M
 	mount_strict
 	mkdir "$MNT/full"
 	touch "$MNT/full/filler" "$MNT/held" "$MNT/kept"
@@ -241,15 +259,32 @@ blocked()
 	grep -q "^State:.D" "/proc/$1/status"
 }
 
+# Nothing works any more, so nobody waits for it; what is held stays accessible.
+shut_down()
+{
+	held "$1"
+	"$BIN/fs_admin" shutdown "$MNT" 2
+	told drained "errno 5"
+	told load "sigbus 2"
+	told check
+	forget_file
+	told release
+	umount "$MNT"
+	mount_strict
+	all_is_well
+}
+
 # drain_ms of the driver, so that the tests need not wait for it.
 short_wait()
 {
+	: >"$TMP/short"
 	reload_driver drain_ms=300
 }
 
 long_wait()
 {
 	reload_driver
+	rm "$TMP/short"
 }
 
 # The device is taken away in bounded time, and the drain ends with it; the page
@@ -319,92 +354,78 @@ unloaded()
 	told check
 	load_fs rdaxfs
 	mount_strict
-	not_reused
 	umount "$MNT"
 	unbind_within 60
 	refused rmmod rdax_pmem
 	told check
 	told release
 	until_true 60 rmmod rdax_pmem
-	reload_driver drain_ms=300
+	short_wait
 	mount_strict
 	all_is_well
 }
 
+# ends NAME FUNCTION "HOW..." ["HOW..."]: with a page that is held in the ways HOW,
+# with RDAX_ALL_KINDS also in the other ones.
 ends()
 {
-	local how
+	local how hows=$3
 
-	for how in plain pipe; do
-		t "umount: $how" unmounted "$how"
-		t "rmmod: $how" unloaded "$how"
-	done
-	for how in memory file; do
-		t "umount is refused: $how" kept_mounted "$how"
-	done
-	for how in pipe plain memory file; do
-		t "lazy umount: $how" lazily "$how"
-		t "remount ro: $how" read_only "$how"
-		t "unbind: $how" taken_away "$how"
-		t "unbind, blocks are busy: $how" taken_away_busy "$how"
-	done
-	for how in pipe file; do
-		t "freeze: $how" frozen "$how"
-		t "freeze, then drain: $how" frozen_first "$how"
+	[ -z "${RDAX_ALL_KINDS:-}" ] || hows="$hows ${4:-}"
+	for how in $hows; do
+		t "$1: $how" "$2" "$how"
 	done
 }
 
+t "drain=strict" strict
 if [ -b "${RDAX_DISK:-}" ]; then
 	for where in in-in out-in in-out; do
-		deadlock drain=strict straddle "$where"
+		deadlock straddle "$where"
 	done
-	deadlock drain=strict vector
+	deadlock killed
 fi
+deadlock vector
 for kind in pte pmd; do
-	for how in pipe plain memory file; do
-		deadlock drain=strict touch "$how" "$kind"
-	done
-done
-for how in readv splice; do
-	deadlock drain=strict pair file "$how"
-	deadlock drain=strict pair files "$how"
-done
-deadlock drain=strict writer
-deadlock drain=strict peek
-for how in plain file; do
-	deadlock drain_ms=200 self "$how" 200
-done
-for sig in KILL TERM; do
-	signal drain=strict drain-killed "$sig"
-done
-for op in truncate open punch insert; do
-	signal drain=strict drain-handled "$op"
-done
-for how in load file memory; do
-	signal drain=strict waiter-killed "$how"
-	signal drain=strict waiter-handled "$how"
-done
-for how in pipe plain memory file; do
-	for end in kill exit exec; do
-		task drain=strict holder "$how" "$end"
-	done
-done
-task drain=strict inherited pipe
-task drain=strict inherited file
-task drain=strict handed-on
-for kind in pte pmd; do
-	task drain=strict fork "$kind"
+	deadlock touch "$kind"
+	task fork "$kind"
 	for what in mremap mremap-part; do
-		task drain=strict moved "$what" "$kind"
+		task moved "$what" "$kind"
 	done
 done
-for what in munmap munmap-part mremap mremap-part mprotect madvise exit exec; do
-	task drain=strict change "$what"
+for what in file files; do
+	deadlock pair "$what"
 done
+deadlock writer
+deadlock peek
+for sig in KILL TERM; do
+	signal drain-killed "$sig"
+done
+signal drain-handled
+signal waiter-killed
+signal waiter-handled
+for end in kill exit exec; do
+	task holder "$end"
+done
+task inherited
+task handed-on
+task change
+t "deadlock: self" with drain=bounded,drain_ms=200 drain_deadlock self 200
+t "signal: nowait" with drain=nowait drain_signal nowait
 t "umount" end_fs
+
 t "load with drain_ms=300" short_wait
-ends
+ends "umount" unmounted plain pipe
+ends "umount is refused" kept_mounted memory file
+ends "lazy umount" lazily "pipe file" "plain memory"
+ends "remount ro" read_only "plain file" "pipe memory"
+ends "freeze" frozen pipe "plain memory file"
+ends "freeze, then drain" frozen_first file "pipe plain memory"
+ends "shutdown" shut_down file "pipe plain memory"
+ends "unbind" taken_away "plain file" "pipe memory"
+ends "unbind, blocks are busy" taken_away_busy "pipe memory" "plain file"
+ends "rmmod" unloaded plain pipe
 t "load again" long_wait
+
 test_names=("mkfs, mount" "${test_names[@]}")
 test_cmds=(fresh_fs "${test_cmds[@]}")
 run_tests

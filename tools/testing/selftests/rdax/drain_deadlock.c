@@ -272,27 +272,34 @@ static void cmd_vector(char **argv)
 	want_drained(&d, begun);
 }
 
-/* Whose page it is must touch it first. */
-static void cmd_touch(char **argv)
+/* Holds the page at FIRST, by a descriptor. */
+static int hold_page(const char *how, const struct file *f)
 {
-	struct iovec iov;
+	struct iovec iov = { f->map + FIRST, PAGE };
+	int held, fds[2];
+
+	if (strcmp(how, "pipe")) {
+		held = pin_by(how, RDAX_PIN_WRITE, f->fd, f->map, FIRST);
+		must(held >= 0);
+		return held;
+	}
+	must(!pipe(fds));
+	must_eq(vmsplice(fds[1], &iov, 1, 0), PAGE);
+	must(!close(fds[1]));
+	return fds[0];
+}
+
+/* Whose page it is must touch it first. */
+static void touch_held(const char *how, const char *kind)
+{
+	struct file f = mapped_file(how, kind);
+	int held = hold_page(how, &f);
 	long long begun;
 	struct drain d;
-	struct file f;
 	char buf[PAGE];
-	int pin = -1, fds[2];
 
-	begin(argv[0]);
-	f = mapped_file("f", argv[2]);
-	if (!strcmp(argv[1], "pipe")) {
-		iov = (struct iovec){ f.map + FIRST, PAGE };
-		must(!pipe(fds));
-		must_eq(vmsplice(fds[1], &iov, 1, 0), PAGE);
-	} else {
-		pin = pin_by(argv[1], RDAX_PIN_WRITE, f.fd, f.map, FIRST);
-		must(pin >= 0);
-	}
 	d = drain_start(f.fd, "punch");
+	note("%s", how);
 	begun = now_ms();
 	verify(f.map + FIRST, PAGE, 1, FIRST);
 	want_within("load", begun, patience(1));
@@ -301,30 +308,37 @@ static void cmd_touch(char **argv)
 	want_within("store", begun, patience(3));
 	must(is_control() || drain_is_shown(&d));
 	begun = now_ms();
-	if (!strcmp(argv[1], "pipe")) {
-		must_eq(read(fds[0], buf, PAGE), PAGE);
+	if (!strcmp(how, "pipe")) {
+		must_eq(read(held, buf, PAGE), PAGE);
 		must_eq(buf[0], 7);
-	} else {
-		let_go(pin);
 	}
+	must(!close(held));
 	want_drained(&d, begun);
 	verify_zero(f.map + FIRST, PAGE);
+	must(!munmap(f.map, SIZE) && !close(f.fd) && !unlink(how));
+}
+
+static void cmd_touch(char **argv)
+{
+	unsigned int i;
+
+	begin(argv[0]);
+	/* Others know nothing of pins of files, nor do they tell. */
+	for (i = 0; i < (is_control() ? 2 : ARRAY_SIZE(kinds)); i++)
+		touch_held(kinds[i], argv[1]);
 }
 
 /* Two calls, each of which needs what the other holds; the drain wants both. */
-static void cmd_pair(char **argv)
+static void pair(const char *how, bool two)
 {
-	bool two = !strcmp(argv[1], "files");
-	struct file f, g;
-	struct call up = two_pages(argv[2], &f, FIRST, &g, LAST);
-	struct call down = two_pages(argv[2], &g, LAST, &f, FIRST);
+	struct file f = mapped_file(how, "pte");
+	struct file g = two ? mapped_file("other", "pte") : f;
+	struct call up = two_pages(how, &f, FIRST, &g, LAST);
+	struct call down = two_pages(how, &g, LAST, &f, FIRST);
 	struct drain d, e;
 	long long begun;
 	struct task t, u;
 
-	begin(argv[0]);
-	f = mapped_file("f", "pte");
-	g = two ? mapped_file("g", "pte") : f;
 	start_call(&t, &up);
 	start_call(&u, &down);
 	d = drain_start(f.fd, "punch");
@@ -335,11 +349,58 @@ static void cmd_pair(char **argv)
 	go_on(&u);
 	want_done(&t, LIMIT);
 	want_done(&u, LIMIT);
-	want_within("both calls", begun, patience(3));
+	want_within(how, begun, patience(3));
 	want_drained(&d, begun);
 	if (two)
 		want_drained(&e, begun);
 	verify_zero(f.map + FIRST, LAST + PAGE - FIRST);
+	must(!munmap(f.map, SIZE) && !close(f.fd) && !unlink(how));
+	if (two)
+		must(!munmap(g.map, SIZE) && !close(g.fd) && !unlink("other"));
+}
+
+/* "file": the pages are of one, or "files": of two, with a drain each. */
+static void cmd_pair(char **argv)
+{
+	bool two = !strcmp(argv[1], "files");
+
+	begin(argv[0]);
+	pair("readv", two);
+	pair("splice", two);
+}
+
+/* A call that is killed half-way holds nothing, wherever it waited. */
+static void kill_call(const char *how, bool at_gate)
+{
+	struct file f = mapped_file(how, "pte");
+	struct call c = two_pages(how, &f, FIRST, &f, LAST);
+	long long begun;
+	struct drain d;
+	struct task t;
+
+	start_call(&t, &c);
+	d = drain_start(f.fd, "punch");
+	if (at_gate) {
+		go_on(&t);
+		want_waiting(f.fd, t.pid, '?');
+	}
+	begun = now_ms();
+	must(!kill(t.pid, SIGKILL));
+	/* It may have ended before. */
+	must(reap(&t, SOON) != -1);
+	want_drained(&d, begun);
+	must(!munmap(f.map, SIZE) && !close(f.fd) && !unlink(how));
+}
+
+static void cmd_killed(char **argv)
+{
+	unsigned int i;
+
+	begin(argv[0]);
+	for (i = 0; i < ARRAY_SIZE(calls); i++) {
+		kill_call(calls[i], false);
+		kill_call(calls[i], true);
+	}
 }
 
 /* A write of one file to another, which its holder must write to. */
@@ -430,31 +491,33 @@ static void cmd_peek(char **argv)
 /* Who drains what it holds itself waits as long as the mount says. */
 static void cmd_self(char **argv)
 {
+	int held, ms = atoi(argv[1]);
 	long long begun;
+	unsigned int i;
 	struct file f;
-	int pin;
 
 	begin(argv[0]);
-	f = mapped_file("f", "pte");
-	pin = pin_by(argv[1], RDAX_PIN_WRITE, f.fd, f.map, FIRST);
-	must(pin >= 0);
-	begun = now_ms();
-	must(!drain_by(f.fd, "punch"));
-	must(now_ms() - begun >= atoi(argv[2]));
-	want_within("punch", begun, atoi(argv[2]) + SOON);
-	dma_fill(pin, 0, PAGE, SEED);
-	verify_zero(f.map + FIRST, PAGE);
-	let_go(pin);
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		f = mapped_file(kinds[i], "pte");
+		held = hold_page(kinds[i], &f);
+		begun = now_ms();
+		must(!drain_by(f.fd, "punch"));
+		must(now_ms() - begun >= ms);
+		want_within("punch", begun, ms + SOON);
+		verify_zero(f.map + FIRST, PAGE);
+		must(!close(held));
+	}
 }
 
 static const struct cmd cmds[] = {
 	{ "straddle", 2, cmd_straddle },
 	{ "vector", 1, cmd_vector },
-	{ "touch", 3, cmd_touch },
-	{ "pair", 3, cmd_pair },
+	{ "touch", 2, cmd_touch },
+	{ "pair", 2, cmd_pair },
+	{ "killed", 1, cmd_killed },
 	{ "writer", 1, cmd_writer },
 	{ "peek", 1, cmd_peek },
-	{ "self", 3, cmd_self },
+	{ "self", 2, cmd_self },
 	{ NULL, 0, NULL },
 };
 

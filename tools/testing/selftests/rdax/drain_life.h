@@ -251,6 +251,9 @@ static inline long drain_syscall(const char *op)
 	return strcmp(op, "open") ? SYS_fallocate : SYS_openat;
 }
 
+/* How a page is held. */
+static const char * const kinds[] = { "pipe", "plain", "memory", "file" };
+
 struct drain {
 	pid_t pid;
 	int fd;

@@ -77,44 +77,72 @@ static void want_open(int fd, char *map)
 	let_go(pin);
 }
 
-static void kill_drain(const char *op, int sig)
+/* @attempt of an operation, on a file of which a page is held, changes nothing. */
+static void leave_alone(const char *op, void (*attempt)(int fd, const char *op))
 {
 	struct state before, after;
-	struct drain d;
-	int fd, pin, status;
+	int fd, pin;
 	char *map;
 
 	fd = pattern_file(op, "pte", &map);
 	verify(map, SIZE, 1, 0);
-	pin = pin_by("plain", RDAX_PIN_WRITE, fd, map, FIRST);
+	pin = pin_by(is_control() ? "plain" : "file", RDAX_PIN_WRITE, fd, map,
+		     FIRST);
 	must(pin >= 0);
 	before = state_of(fd);
-	d = drain_start(fd, op);
-	must(!kill(d.pid, sig));
-	status = end_of(d.pid, SOON);
-	must(status != -1 && WIFSIGNALED(status) && WTERMSIG(status) == sig);
-	must(is_control() || !drain_is_shown(&d));
+	attempt(fd, op);
+	must(is_control() || polled(pin, 0) & POLLPRI);
 	want_open(fd, map);
 	after = state_of(fd);
 	must(!memcmp(&before, &after, sizeof(before)));
 	verify(map, SIZE, 1, 0);
 	verify_file(fd, SIZE, 1);
-	/* The page is held still; then nobody holds it. */
-	d = drain_start(fd, op);
+	/* Once nobody holds the page, it works. */
 	let_go(pin);
-	must_eq(drain_end(&d, LIMIT), 0);
+	must(!drain_by(fd, op));
 	must(!munmap(map, SIZE) && !close(fd) && !unlink(op));
 }
 
-/* Each operation, killed by a signal, leaves all as it was. */
+static int fatal;
+
+static void attempt_killed(int fd, const char *op)
+{
+	struct drain d = drain_start(fd, op);
+	int status;
+
+	must(!kill(d.pid, fatal));
+	status = end_of(d.pid, SOON);
+	must(status != -1 && WIFSIGNALED(status) && WTERMSIG(status) == fatal);
+	must(is_control() || !drain_is_shown(&d));
+}
+
+/* Each operation, killed by a signal. */
 static void cmd_drain_killed(char **argv)
 {
-	int sig = !strcmp(argv[1], "KILL") ? SIGKILL : SIGTERM;
+	unsigned int i;
+
+	fatal = !strcmp(argv[1], "KILL") ? SIGKILL : SIGTERM;
+	begin(argv[0]);
+	for (i = 0; i < ARRAY_SIZE(drain_ops); i++)
+		leave_alone(drain_ops[i], attempt_killed);
+}
+
+static void attempt_once(int fd, const char *op)
+{
+	long long begun = now_ms();
+
+	must_fail(drain_by(fd, op), EAGAIN);
+	want_within(op, begun, SOON);
+}
+
+/* Each operation, on a mount with drain=nowait. */
+static void cmd_nowait(char **argv)
+{
 	unsigned int i;
 
 	begin(argv[0]);
 	for (i = 0; i < ARRAY_SIZE(drain_ops); i++)
-		kill_drain(drain_ops[i], sig);
+		leave_alone(drain_ops[i], attempt_once);
 }
 
 static int *handled;
@@ -138,37 +166,46 @@ static int nr_handled(void)
 	return __atomic_load_n(handled, __ATOMIC_RELAXED);
 }
 
-/* A signal that is handled waits until the drain is over, which goes on. */
-static void cmd_drain_handled(char **argv)
+static void handle_in_drain(const char *op)
 {
 	long long end = now_ms() + LIMIT, released;
 	struct drain d;
-	int fd, pin;
+	int fd, pin, before = nr_handled();
 	long age;
 	char *map;
 
-	begin(argv[0]);
-	handle_signals();
-	fd = pattern_file("f", "pte", &map);
+	fd = pattern_file(op, "pte", &map);
 	verify(map, SIZE, 1, 0);
 	pin = pin_by("plain", RDAX_PIN_WRITE, fd, map, FIRST);
 	must(pin >= 0);
-	d = drain_start(fd, argv[1]);
+	d = drain_start(fd, op);
 	if (is_control()) {
 		must(!kill(d.pid, SIGUSR1));
-		note("ended with wait status %#x", end_of(d.pid, SOON));
-		return;
+		note("%s: wait status %#x", op, end_of(d.pid, SOON));
+	} else {
+		age = drain_age(&d);
+		must(!kill(d.pid, SIGUSR1));
+		/* It has looked at the page several times since. */
+		while (drain_age(&d) < age + 5 * PATIENCE_FIRST)
+			look_again(end, "an older drain");
+		must_eq(nr_handled(), before);
+		released = now_ms();
+		let_go(pin);
+		want_drained(&d, released);
+		must_eq(nr_handled(), before + 1);
 	}
-	age = drain_age(&d);
-	must(!kill(d.pid, SIGUSR1));
-	/* It has looked at the page several times since. */
-	while (drain_age(&d) < age + 5 * PATIENCE_FIRST)
-		look_again(end, "an older drain");
-	must_eq(nr_handled(), 0);
-	released = now_ms();
-	let_go(pin);
-	want_drained(&d, released);
-	must_eq(nr_handled(), 1);
+	must(!munmap(map, SIZE) && !close(fd) && !unlink(op));
+}
+
+/* A signal that is handled waits until the drain is over, which goes on. */
+static void cmd_drain_handled(char **argv)
+{
+	unsigned int i;
+
+	begin(argv[0]);
+	handle_signals();
+	for (i = 0; i < ARRAY_SIZE(drain_ops); i++)
+		handle_in_drain(drain_ops[i]);
 }
 
 /* A task that wants a page which a drain has. */
@@ -228,9 +265,11 @@ static bool start_waiter(struct task *t, struct want *w)
 	return is_waiting(w->fd, t->pid, '0');
 }
 
+static const char * const wants[] = { "load", "memory", "file" };
+
 static struct drain drained_file(struct want *w, int *pin)
 {
-	w->fd = pattern_file("f", "pte", &w->map);
+	w->fd = pattern_file(w->how, "pte", &w->map);
 	verify(w->map, SIZE, 1, 0);
 	w->off = LAST - PAGE;
 	*pin = pin_file(RDAX_PIN_WRITE, w->fd, LAST, PAGE);
@@ -242,16 +281,15 @@ static struct drain drained_file(struct want *w, int *pin)
  * A fatal signal ends a wait, a ticket is not needed for it. Should the ticket
  * come first, it is left behind: then it is tried again.
  */
-static void cmd_waiter_killed(char **argv)
+static void kill_waiter(const char *how)
 {
-	struct want w = { .how = argv[1] };
+	struct want w = { .how = how };
 	int pin, tries, status;
 	bool waited = false;
 	long long released;
 	struct drain d;
 	struct task t;
 
-	begin(argv[0]);
 	d = drained_file(&w, &pin);
 	wear_out(&w);
 	for (tries = 0; tries < 8 && !waited; tries++) {
@@ -269,18 +307,24 @@ static void cmd_waiter_killed(char **argv)
 	want_drained(&d, released);
 }
 
-/* A signal that is handled changes nothing: a fault waits for a ticket at most. */
-static void cmd_waiter_handled(char **argv)
+static void cmd_waiter_killed(char **argv)
 {
-	struct want w = { .how = argv[1] };
-	bool load = !strcmp(w.how, "load");
+	unsigned int i;
+
+	begin(argv[0]);
+	for (i = 0; i < ARRAY_SIZE(wants); i++)
+		kill_waiter(wants[i]);
+}
+
+static void handle_in_waiter(const char *how)
+{
+	struct want w = { .how = how };
+	bool load = !strcmp(how, "load");
+	int pin, before = nr_handled();
 	long long begun, released;
 	struct drain d;
 	struct task t;
-	int pin;
 
-	begin(argv[0]);
-	handle_signals();
 	d = drained_file(&w, &pin);
 	wear_out(&w);
 	start_waiter(&t, &w);
@@ -291,7 +335,7 @@ static void cmd_waiter_handled(char **argv)
 		want_within("fault", begun, 2 * PATIENCE_LAST + SOON);
 	} else {
 		must_eq(end_of(t.pid, 10 * PATIENCE_FIRST), -1);
-		must_eq(nr_handled(), 0);
+		must_eq(nr_handled(), before);
 	}
 	must(drain_is_shown(&d));
 	released = now_ms();
@@ -299,14 +343,26 @@ static void cmd_waiter_handled(char **argv)
 	want_drained(&d, released);
 	if (!load)
 		want_done(&t, LIMIT);
-	must_eq(nr_handled(), 1);
+	must_eq(nr_handled(), before + 1);
+}
+
+/* A signal that is handled changes nothing: a fault waits for a ticket at most. */
+static void cmd_waiter_handled(char **argv)
+{
+	unsigned int i;
+
+	begin(argv[0]);
+	handle_signals();
+	for (i = 0; i < ARRAY_SIZE(wants); i++)
+		handle_in_waiter(wants[i]);
 }
 
 static const struct cmd cmds[] = {
 	{ "drain-killed", 2, cmd_drain_killed },
-	{ "drain-handled", 2, cmd_drain_handled },
-	{ "waiter-killed", 2, cmd_waiter_killed },
-	{ "waiter-handled", 2, cmd_waiter_handled },
+	{ "nowait", 1, cmd_nowait },
+	{ "drain-handled", 1, cmd_drain_handled },
+	{ "waiter-killed", 1, cmd_waiter_killed },
+	{ "waiter-handled", 1, cmd_waiter_handled },
 	{ NULL, 0, NULL },
 };
 

@@ -87,15 +87,15 @@ static void holder(struct task *t, void *arg)
 	/* It exits, and unmaps, or hands on, what it has. */
 }
 
-static void cmd_holder(char **argv)
+static void end_holder(const char *how, const char *end)
 {
-	struct holder h = { .how = argv[1], .end = argv[2] };
+	struct holder h = { .how = how, .end = end };
 	long long released;
 	struct drain d;
 	struct task t;
 
-	begin(argv[0]);
-	h.fd = pattern_file("f", "pte", &h.map);
+	note("%s", how);
+	h.fd = pattern_file(how, "pte", &h.map);
 	verify(h.map, SIZE, 1, 0);
 	start(&t, holder, &h);
 	want_ready(&t);
@@ -117,18 +117,25 @@ static void cmd_holder(char **argv)
 	}
 }
 
-/* Whoever has the descriptor holds the page, be it a child that knows nothing. */
-static void cmd_inherited(char **argv)
+static void cmd_holder(char **argv)
 {
-	struct holder h = { .how = argv[1], .end = "fork" };
+	unsigned int i;
+
+	begin(argv[0]);
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		end_holder(kinds[i], argv[1]);
+}
+
+/* Whoever has the descriptor holds the page, be it a child that knows nothing. */
+static void inherit(const char *how)
+{
+	struct holder h = { .how = how, .end = "fork" };
 	long long released;
 	struct drain d;
 	struct task t;
 	pid_t child;
 
-	begin(argv[0]);
-	must(!prctl(PR_SET_CHILD_SUBREAPER, 1));
-	h.fd = pattern_file("f", "pte", &h.map);
+	h.fd = pattern_file(how, "pte", &h.map);
 	verify(h.map, SIZE, 1, 0);
 	start(&t, holder, &h);
 	want_ready(&t);
@@ -142,6 +149,16 @@ static void cmd_inherited(char **argv)
 	must(!kill(child, SIGKILL));
 	want_drained(&d, released);
 	must_eq(end_of(child, LIMIT), SIGKILL);
+}
+
+static void cmd_inherited(char **argv)
+{
+	unsigned int i;
+
+	begin(argv[0]);
+	must(!prctl(PR_SET_CHILD_SUBREAPER, 1));
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		inherit(kinds[i]);
 }
 
 /* Another program reads the page from a pipe that it was given. */
@@ -319,17 +336,16 @@ static bool try_change(struct pair *p)
 	return waited;
 }
 
-/* Those before need tickets, so that the interval is the longest there is. */
-static void cmd_change(char **argv)
+/* Those before need tickets, so that the interval becomes the longest there is. */
+static void change_beside(const char *what)
 {
-	struct pair p = { .what = argv[1], .off = LAST - PAGE };
+	struct pair p = { .what = what, .off = LAST - PAGE };
 	bool waited = false;
 	long long released;
 	struct drain d;
 	int pin, tries;
 
-	begin(argv[0]);
-	p.fd = pattern_file("f", "pte", &p.map);
+	p.fd = pattern_file(what, "pte", &p.map);
 	verify(p.map, SIZE, 1, 0);
 	pin = pin_file(RDAX_PIN_WRITE, p.fd, LAST, PAGE);
 	must(pin >= 0);
@@ -341,6 +357,19 @@ static void cmd_change(char **argv)
 	let_go(pin);
 	want_drained(&d, released);
 	verify_zero(p.map + FIRST, LAST + PAGE - FIRST);
+}
+
+static void cmd_change(char **argv)
+{
+	static const char * const what[] = {
+		"munmap", "munmap-part", "mremap", "mremap-part", "mprotect",
+		"madvise", "exit", "exec",
+	};
+	unsigned int i;
+
+	begin(argv[0]);
+	for (i = 0; i < ARRAY_SIZE(what); i++)
+		change_beside(what[i]);
 }
 
 /* What was mapped with a ticket goes when the drain ends, wherever it is now. */
@@ -374,11 +403,11 @@ static void cmd_moved(char **argv)
 }
 
 static const struct cmd cmds[] = {
-	{ "holder", 3, cmd_holder },
-	{ "inherited", 2, cmd_inherited },
+	{ "holder", 2, cmd_holder },
+	{ "inherited", 1, cmd_inherited },
 	{ "handed-on", 1, cmd_handed_on },
 	{ "fork", 2, cmd_fork },
-	{ "change", 2, cmd_change },
+	{ "change", 1, cmd_change },
 	{ "moved", 3, cmd_moved },
 	{ NULL, 0, NULL },
 };
