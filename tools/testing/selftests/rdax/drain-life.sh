@@ -71,7 +71,8 @@ is_free()
 fresh()
 {
 	umount_all
-	[ -n "$(driver_of "$NS")" ] || until_true 60 bind "$NS" "$DRIVER"
+	[ "$(driver_of "$NS")" = "$DRIVER" ] ||
+		until_true 60 bind_to "$NS" "$DRIVER"
 	load_fs rdaxfs
 	load_pin
 	do_mkfs rdaxfs "$DEV" -s 64M
@@ -274,6 +275,35 @@ shut_down()
 	all_is_well
 }
 
+# The same with the kernel's own driver, which does not wait itself: rdaxfs does.
+taken_from_nd_pmem()
+{
+	local pid
+
+	umount_all
+	DRIVER=nd_pmem
+	load_driver nd_pmem
+	bind_to "$NS" nd_pmem
+	DEV=/dev/$(disk_of "$NS")
+	RDAX_DRAINS=/sys/kernel/debug/rdaxfs/${DEV#/dev/}/drains
+	held "$1"
+	unbind "$NS" &
+	pid=$!
+	told drained "errno 5"
+	told load "sigbus 2"
+	forget_file
+	until_true 30 blocked "$pid"
+	told check
+	kill -0 "$pid" || fail "the driver is gone, its pages are not"
+	told release
+	until_true 60 gone "$pid" || fail "unbind has not returned"
+	umount "$MNT"
+	hold_end
+	bind "$NS" nd_pmem
+	fs_clean rdaxfs "$DEV"
+	bind_to "$NS" rdax_pmem
+}
+
 # drain_ms of the driver, so that the tests need not wait for it.
 short_wait()
 {
@@ -365,6 +395,38 @@ unloaded()
 	all_is_well
 }
 
+# control "PROGRAM TEST ARGS...": what another file system does with the same, in
+# bounded time: who still waits then goes when those who hold pages are killed.
+control()
+{
+	local words begin=$SECONDS status
+
+	read -ra words <<<"$1"
+	timeout -k 1 "${RDAX_CONTROL_SECONDS:-5}" "$BIN/drain_${words[0]}" \
+		"${words[1]}" "$MNT/$RANDOM" "${words[@]:2}" \
+		>"$TMP/control" 2>&1 && status=passed || status="status $?"
+	[ "$status" != "status 124" ] || status="did not end"
+	echo "control: $FS: $1: $status, $((SECONDS - begin)) s"
+	sed 's/^/control: /' "$TMP/control"
+}
+
+controls()
+{
+	local test
+
+	unset RDAX_DRAINS
+	FS=$1
+	load_fs "$FS"
+	umount_all
+	do_mkfs "$FS" "$DEV"
+	mount_dax "$FS" "$DEV"
+	for test in "deadlock straddle in-in" "deadlock touch pte" \
+		"signal drain-killed KILL" "signal drain-handled"; do
+		control "$test"
+	done
+	until_true 60 umount "$MNT" || umount -l "$MNT"
+}
+
 # ends NAME FUNCTION "HOW..." ["HOW..."]: with a page that is held in the ways HOW,
 # with RDAX_ALL_KINDS also in the other ones.
 ends()
@@ -423,8 +485,12 @@ ends "freeze, then drain" frozen_first file "pipe plain memory"
 ends "shutdown" shut_down file "pipe plain memory"
 ends "unbind" taken_away "plain file" "pipe memory"
 ends "unbind, blocks are busy" taken_away_busy "pipe memory" "plain file"
+ends "unbind nd_pmem" taken_from_nd_pmem "pipe file" "plain memory"
 ends "rmmod" unloaded plain pipe
 t "load again" long_wait
+for fs in ${RDAX_CONTROLS:-xfs ext4}; do
+	[ "$fs" = none ] || t "control: $fs" controls "$fs"
+done
 
 test_names=("mkfs, mount" "${test_names[@]}")
 test_cmds=(fresh_fs "${test_cmds[@]}")

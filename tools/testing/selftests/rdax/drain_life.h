@@ -251,6 +251,12 @@ static inline long drain_syscall(const char *op)
 	return strcmp(op, "open") ? SYS_fallocate : SYS_openat;
 }
 
+/* Of these the first ones are what waits on every file system. */
+static inline unsigned int nr_drain_ops(void)
+{
+	return is_control() ? 3 : ARRAY_SIZE(drain_ops);
+}
+
 /* How a page is held. */
 static const char * const kinds[] = { "pipe", "plain", "memory", "file" };
 

@@ -123,7 +123,7 @@ static void cmd_drain_killed(char **argv)
 
 	fatal = !strcmp(argv[1], "KILL") ? SIGKILL : SIGTERM;
 	begin(argv[0]);
-	for (i = 0; i < ARRAY_SIZE(drain_ops); i++)
+	for (i = 0; i < nr_drain_ops(); i++)
 		leave_alone(drain_ops[i], attempt_killed);
 }
 
@@ -141,7 +141,7 @@ static void cmd_nowait(char **argv)
 	unsigned int i;
 
 	begin(argv[0]);
-	for (i = 0; i < ARRAY_SIZE(drain_ops); i++)
+	for (i = 0; i < nr_drain_ops(); i++)
 		leave_alone(drain_ops[i], attempt_once);
 }
 
@@ -182,6 +182,7 @@ static void handle_in_drain(const char *op)
 	if (is_control()) {
 		must(!kill(d.pid, SIGUSR1));
 		note("%s: wait status %#x", op, end_of(d.pid, SOON));
+		let_go(pin);
 	} else {
 		age = drain_age(&d);
 		must(!kill(d.pid, SIGUSR1));
@@ -204,7 +205,7 @@ static void cmd_drain_handled(char **argv)
 
 	begin(argv[0]);
 	handle_signals();
-	for (i = 0; i < ARRAY_SIZE(drain_ops); i++)
+	for (i = 0; i < nr_drain_ops(); i++)
 		handle_in_drain(drain_ops[i]);
 }
 
