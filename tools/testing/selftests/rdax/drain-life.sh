@@ -23,7 +23,7 @@ strict()
 # run PROGRAM TEST ARGS...: in a directory of its own.
 run()
 {
-	timeout 120 "$BIN/$1" "$2" "$MNT/$2.$RANDOM" "${@:3}"
+	timeout 60 "$BIN/$1" "$2" "$MNT/$2.$RANDOM" "${@:3}"
 }
 
 deadlock()
@@ -44,6 +44,7 @@ task()
 on_exit()
 {
 	umount_all
+	[ ! -d "$FAULT" ] || injection Y 0 0
 	[ ! -e "$TMP/short" ] || reload_driver
 }
 
@@ -304,6 +305,15 @@ taken_from_nd_pmem()
 	bind_to "$NS" rdax_pmem
 }
 
+# As failslab.sh does it.
+allocations_fail()
+{
+	[ -d "$FAULT" ] || skip "kernel without CONFIG_FAILSLAB"
+	injection N 0 0
+	with drain=bounded,drain_ms=0 drain_fail "$@"
+	injection Y 0 0
+}
+
 # drain_ms of the driver, so that the tests need not wait for it.
 short_wait()
 {
@@ -473,19 +483,25 @@ task handed-on
 task change
 t "deadlock: self" with drain=bounded,drain_ms=200 drain_deadlock self 200
 t "signal: nowait" with drain=nowait drain_signal nowait
+for how in file memory; do
+	t "n-th allocation fails: pin, $how" allocations_fail pin "$how"
+done
+for op in punch truncate; do
+	t "n-th allocation fails: drain, $op" allocations_fail drain "$op"
+done
 t "umount" end_fs
 
 t "load with drain_ms=300" short_wait
 ends "umount" unmounted plain pipe
 ends "umount is refused" kept_mounted memory file
-ends "lazy umount" lazily "pipe file" "plain memory"
-ends "remount ro" read_only "plain file" "pipe memory"
+ends "lazy umount" lazily file "pipe plain memory"
+ends "remount ro" read_only file "pipe plain memory"
 ends "freeze" frozen pipe "plain memory file"
 ends "freeze, then drain" frozen_first file "pipe plain memory"
 ends "shutdown" shut_down file "pipe plain memory"
-ends "unbind" taken_away "plain file" "pipe memory"
-ends "unbind, blocks are busy" taken_away_busy "pipe memory" "plain file"
-ends "unbind nd_pmem" taken_from_nd_pmem "pipe file" "plain memory"
+ends "unbind" taken_away plain "pipe memory file"
+ends "unbind, blocks are busy" taken_away_busy pipe "plain memory file"
+ends "unbind nd_pmem" taken_from_nd_pmem pipe "plain memory file"
 ends "rmmod" unloaded plain pipe
 t "load again" long_wait
 for fs in ${RDAX_CONTROLS:-xfs ext4}; do
