@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "dax_test.h"
+#include "dax_fail.h"
 
 static const char *driver, *device, *name;
 static char iomem[2][65536];
@@ -54,26 +54,17 @@ static void read_iomem(char *buf)
 /* The n-th allocation of the write fails, and only of that. */
 static int bind_failing(unsigned long n, unsigned long *left)
 {
-	char path[256], num[24];
-	int nth, fd, err;
-	ssize_t len;
+	struct fail_nth nth;
+	char path[256];
+	int fd, err;
 
 	snprintf(path, sizeof(path), "%s/bind", driver);
 	fd = open(path, O_WRONLY);
 	if (fd < 0)
 		fail("open %s: %m", path);
-	nth = open("/proc/self/fail-nth", O_RDWR);
-	if (nth < 0)
-		skip("no fail-nth: kernel without CONFIG_FAULT_INJECTION");
-	len = snprintf(num, sizeof(num), "%lu", n);
-	must(pwrite(nth, num, len, 0) == len);
+	nth = fail_nth_begin(n);
 	err = write(fd, name, strlen(name)) < 0 ? errno : 0;
-	len = pread(nth, num, sizeof(num) - 1, 0);
-	must(len > 0);
-	num[len] = '\0';
-	*left = strtoul(num, NULL, 0);
-	must(pwrite(nth, "0", 1, 0) == 1);
-	close(nth);
+	*left = fail_nth_end(nth);
 	close(fd);
 	return err;
 }

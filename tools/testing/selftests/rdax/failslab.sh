@@ -6,29 +6,12 @@
 
 need_root
 use_ns "${1:-nvdimm}"
-FAULT=/sys/kernel/debug/failslab
-FAULT_PAGE=/sys/kernel/debug/fail_page_alloc
 [ -d "$FAULT" ] || plan_skip "kernel without CONFIG_FAILSLAB"
 [ -e "$FAULT/reject-start" ] ||
 	plan_skip "kernel without CONFIG_FAULT_INJECTION_STACKTRACE_FILTER"
 [ -e /proc/self/fail-nth ] || plan_skip "no /proc/self/fail-nth"
 LAST=${RDAX_FAIL_LAST:-3000}
 STEP=${RDAX_FAIL_STEP:-1}
-
-# injection ignore-gfp-wait reject-start reject-end
-injection()
-{
-	local d
-
-	for d in "$FAULT" "$FAULT_PAGE"; do
-		[ -d "$d" ] || continue
-		echo "$1" >"$d/ignore-gfp-wait"
-		echo "$2" >"$d/reject-start"
-		echo "$3" >"$d/reject-end"
-		# The stack of each failure would fill the log.
-		echo 0 >"$d/verbose"
-	done
-}
 
 on_exit()
 {

@@ -447,6 +447,26 @@ quiet()
 	! command -v udevadm >/dev/null || udevadm settle
 }
 
+# --- memory allocations that fail
+
+FAULT=/sys/kernel/debug/failslab
+FAULT_PAGE=/sys/kernel/debug/fail_page_alloc
+
+# injection ignore-gfp-wait reject-start reject-end
+injection()
+{
+	local d
+
+	for d in "$FAULT" "$FAULT_PAGE"; do
+		[ -d "$d" ] || continue
+		echo "$1" >"$d/ignore-gfp-wait"
+		echo "$2" >"$d/reject-start"
+		echo "$3" >"$d/reject-end"
+		# The stack of each failure would fill the log.
+		echo 0 >"$d/verbose"
+	done
+}
+
 # --- file systems
 
 do_mkfs()
