@@ -366,6 +366,15 @@ impl<G: Deref<Target = Gate>> ClosedRange<G> {
         self.0.progress(now());
     }
 
+    /// The drain waits. If it has only begun, tasks get tickets that wait for a page next to one
+    /// that is `held`: they may be who holds it, in the middle of a call. What is said of
+    /// [`no_progress`](Self::no_progress) holds for these tickets, too.
+    ///
+    /// Context: `held` is asked for page offsets of the range, under a spinlock.
+    pub fn admit_halfway(&self, held: impl Fn(u64) -> bool) -> Grant {
+        self.0.admit_halfway(now(), held)
+    }
+
     /// The drain still waits. If it has done so for long enough, the tasks that wait at the gate
     /// get tickets.
     ///

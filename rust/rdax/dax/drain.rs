@@ -62,8 +62,14 @@ use kernel::{
     }, //
 };
 
-/// How long to wait for one page before looking again, in milliseconds.
+/// How long to wait for one page before looking again, in milliseconds, when tasks may be about to
+/// map pages; doubled each time up to
+const FIRST_STEP_MS: u32 = 4;
+/// this, when nothing new is to be expected.
 const STEP_MS: u32 = 20;
+/// How often to look, once tasks were let through, before there may be more of them. Where it takes
+/// long to get on a CPU, the first have not had the time to let go.
+const LOOKS: u32 = 5;
 /// Pages of a huge page.
 const HUGE_PAGES: u64 = bindings::RDAX_PMD_SIZE as u64 / PAGE_SIZE;
 /// The last page offset there can be.
@@ -138,6 +144,26 @@ impl Pages {
     fn since(self, first: u64) -> Self {
         Self { first, ..self }
     }
+
+    /// One page.
+    fn one(index: u64) -> Self {
+        Self {
+            first: index,
+            last: index,
+        }
+    }
+}
+
+/// What a drain has let happen to its pages.
+struct Pace {
+    /// When it last let tasks through, which may map pages then whenever the lock is not held. Until
+    /// the drain unmaps those, others can get them without a fault.
+    admitted: Option<Instant<Monotonic>>,
+    /// How often it has looked since.
+    looks: u32,
+    unmapped: Instant<Monotonic>,
+    /// Nothing can have been mapped since.
+    clean: bool,
 }
 
 /// A page that is held: its offset in the file, and the page frame number and the references of
@@ -278,6 +304,39 @@ impl<T: OnVolume> Inode<T> {
     }
 }
 
+impl Pace {
+    fn new() -> Self {
+        Self {
+            admitted: None,
+            looks: 0,
+            unmapped: Instant::now(),
+            clean: true,
+        }
+    }
+
+    fn admit(&mut self) {
+        self.admitted = Some(Instant::now());
+        self.looks = 0;
+    }
+
+    /// The lock was not held.
+    fn look(&mut self) {
+        self.looks = self.looks.saturating_add(1);
+        self.clean = self.admitted.is_none();
+    }
+
+    /// Whether more tasks may be let through.
+    fn may_admit(&self) -> bool {
+        self.admitted.is_none() || self.looks >= LOOKS
+    }
+
+    /// Whether to unmap again, but not after each page that was let go of: those who were let through
+    /// have to get on.
+    fn must_unmap(&self) -> bool {
+        !self.clean && self.unmapped.elapsed().as_millis() >= FIRST_STEP_MS.into()
+    }
+}
+
 impl Held {
     /// Waits until it no longer is held, `ms` milliseconds at most. Whether that came to pass;
     /// `EINTR` if a fatal signal came.
@@ -291,16 +350,22 @@ impl Held {
 }
 
 impl Limit {
-    /// How many milliseconds to wait now, of a drain that began at `begun`; `None` if it has been
-    /// long enough.
-    fn step(self, begun: Instant<Monotonic>) -> Result<Option<u32>> {
+    /// How many milliseconds to wait now, of a drain that began at `begun` and let tasks through
+    /// last at `admitted`; `None` if it has been long enough.
+    fn step(
+        self,
+        begun: Instant<Monotonic>,
+        admitted: Option<Instant<Monotonic>>,
+    ) -> Result<Option<u32>> {
+        let age = begun.elapsed().as_millis();
+        let since = admitted.map_or(age, |admitted| admitted.elapsed().as_millis());
         let left = match self {
             Self::NoWait => return Err(EAGAIN),
-            Self::None => return Ok(Some(STEP_MS)),
-            Self::Millis(ms) => i64::from(ms).saturating_sub(begun.elapsed().as_millis()),
+            Self::None => i64::MAX,
+            Self::Millis(ms) => i64::from(ms).saturating_sub(age),
         };
-        let left = u32::try_from(left).unwrap_or(0).min(STEP_MS);
-        Ok((left > 0).then_some(left))
+        let step = since.clamp(FIRST_STEP_MS.into(), STEP_MS.into());
+        Ok(u32::try_from(left.min(step)).ok().filter(|&ms| ms > 0))
     }
 }
 
@@ -355,44 +420,80 @@ impl<T: Gated> Invalidate<'_, T> {
         limit: Limit,
         report: &mut Report<'_, T>,
     ) -> Result {
-        // Once a task was let through, pages may be mapped again whenever the lock is not held.
-        let mut admitted = false;
+        let mut pace = Pace::new();
         let mut rest = pages;
-        self.unmap_closed(closed, pages);
+        self.unmap_closed(closed, pages, &mut pace);
         loop {
             let held = match self.inode().access() {
                 Ok(access) => self.inode().find_held(rest, &access),
                 // Gone, and all that was on it with it.
-                Err(_) => return Ok(()),
+                Err(_) => break,
             };
             let pins = closed.pins();
             if held.is_none() && pins == 0 {
-                return Ok(());
+                if pace.clean {
+                    return Ok(());
+                }
+                self.unmap_closed(closed, pages, &mut pace);
+                rest = pages;
+                continue;
             }
             T::check_alive(self.inode().sb().data())?;
             // Also those whose pages become orphans at once, or who may have let go next time.
             closed.notify_pins();
-            let Some(ms) = limit.step(report.begun())? else {
-                return Ok(());
+            let Some(ms) = limit.step(report.begun(), pace.admitted)? else {
+                break;
             };
             report.busy(held.as_ref(), pins);
-            if self.wait_for(closed, held.as_ref(), ms)? {
-                closed.progress();
-            } else {
-                let grant = closed.no_progress();
-                report.admitted(&grant);
-                admitted |= grant.tickets > 0;
-            }
-            if admitted {
-                self.unmap_closed(closed, pages);
-                rest = pages;
-            } else if let Some(held) = held {
+            let progress = self.wait_for(closed, held.as_ref(), ms)?;
+            pace.look();
+            self.admit(closed, progress, &mut pace, report);
+            if let Some(held) = held {
                 rest = pages.since(held.index);
+            }
+            if pace.must_unmap() {
+                self.unmap_closed(closed, pages, &mut pace);
+                rest = pages;
+            }
+        }
+        // Holders keep their references, but nobody a mapping.
+        if !pace.clean {
+            self.unmap_closed(closed, pages, &mut pace);
+        }
+        Ok(())
+    }
+
+    /// After a wait: lets tasks through that have to be.
+    fn admit(
+        &self,
+        closed: &ClosedRange<&Gate>,
+        progress: bool,
+        pace: &mut Pace,
+        report: &mut Report<'_, T>,
+    ) {
+        let inode = self.inode();
+        if let Ok(access) = inode.access() {
+            let held = |index| inode.find_held(Pages::one(index), &access).is_some();
+            let grant = closed.admit_halfway(held);
+            report.admitted(&grant);
+            if grant.tickets > 0 {
+                return pace.admit();
+            }
+        }
+        if progress {
+            closed.progress();
+        } else if pace.may_admit() {
+            let grant = closed.no_progress();
+            report.admitted(&grant);
+            if grant.tickets > 0 {
+                pace.admit();
             }
         }
     }
 
-    fn unmap_closed(&self, closed: &ClosedRange<&Gate>, pages: Pages) {
+    fn unmap_closed(&self, closed: &ClosedRange<&Gate>, pages: Pages, pace: &mut Pace) {
+        pace.unmapped = Instant::now();
+        pace.clean = true;
         closed.begin_round();
         self.inode().unmap(pages);
     }

@@ -3,7 +3,13 @@
 //! When a drain that makes no progress gives out tickets.
 
 /// The first interval, in milliseconds.
-pub(super) const FIRST_MS: u64 = 20;
+pub(super) const FIRST_MS: u64 = 40;
+/// How long a drain is young, in milliseconds.
+///
+/// Until then tasks that are in the middle of a sweep when it begins come to the gate, or after
+/// that they have to be patient. If it were longer, those who hold single pages beside each other
+/// would let each other in.
+pub(super) const YOUNG_MS: u64 = 8;
 /// The longest interval, in milliseconds.
 ///
 /// Intervals double so that tasks which come back for more hold up the drain less and less. They
@@ -16,6 +22,7 @@ pub(super) const LONGEST_MS: u64 = 320;
 pub(super) struct Patience {
     interval: u64,
     ends: u64,
+    young_until: u64,
 }
 
 impl Patience {
@@ -24,12 +31,18 @@ impl Patience {
         Self {
             interval: FIRST_MS,
             ends: now.saturating_add(FIRST_MS),
+            young_until: now.saturating_add(YOUNG_MS),
         }
     }
 
     /// Begins anew: at `now` there was progress.
     pub(super) fn restart(&mut self, now: u64) {
         self.ends = now.saturating_add(self.interval);
+    }
+
+    /// Whether the drain has only begun.
+    pub(super) fn is_young(&self, now: u64) -> bool {
+        now <= self.young_until
     }
 
     /// Whether it is over.

@@ -112,13 +112,11 @@ pub(super) fn wait_access<E: Env>(env: &E, access: &Access) -> Result<(), Refuse
         },
         None,
     );
-    if waited.is_err() {
-        env.locked(|state| {
-            if let Some(closed) = state.closed(drain) {
-                closed.forget(access.task);
-            }
-        });
-    }
+    env.locked(|state| match (state.closed(drain), &waited) {
+        (Some(closed), Ok(_)) => closed.woke(access.task),
+        (Some(closed), Err(_)) => closed.forget(access.task),
+        (None, _) => {}
+    });
     waited?;
     Ok(())
 }
@@ -248,6 +246,16 @@ impl<E: Env, G: Deref<Target = E>> ClosedRange<E, G> {
     /// At `now` a reference that the drain waited for was gone.
     pub(super) fn progress(&self, now: u64) {
         self.with(|closed| closed.progress(now));
+    }
+
+    /// If at `now` the drain has only begun, tasks get tickets that wait for a page of the range
+    /// next to one that is `held`, which is asked under the lock.
+    pub(super) fn admit_halfway(&self, now: u64, held: impl Fn(u64) -> bool) -> Grant {
+        let (tickets, next_ms) = self.with(|closed| closed.admit_halfway(now, held));
+        if tickets > 0 {
+            self.gate.wake();
+        }
+        Grant { tickets, next_ms }
     }
 
     /// At `now` the drain still waits: if it has done so for long enough, the tasks that wait at

@@ -144,12 +144,41 @@ impl<E: Env> Closed<E> {
         {}
     }
 
+    /// A task has woken up.
+    pub(super) fn woke(&mut self, task: TaskId) {
+        let round = self.round;
+        if let Some(sweep) = self.sweep_of(task) {
+            sweep.woke(round);
+        }
+    }
+
     pub(super) fn begin_round(&mut self) {
         self.round = self.round.wrapping_add(1);
     }
 
     pub(super) fn progress(&mut self, now: u64) {
         self.patience.restart(now);
+    }
+
+    /// Gives tickets, if the drain is young, to those that wait for a page of the range when the
+    /// one before it is held: they may be who holds it. Returns how many, and how many
+    /// milliseconds are left until patience is over.
+    pub(super) fn admit_halfway(&mut self, now: u64, held: impl Fn(u64) -> bool) -> (usize, u64) {
+        let mut granted = 0usize;
+        if self.patience.is_young(now) {
+            let first = self.range.first();
+            self.visitors.for_each_mut(|visitor| {
+                let before = visitor.pos.checked_sub(1).filter(|&page| page >= first);
+                if visitor.sweep.is_none() && before.is_some_and(&held) {
+                    visitor.sweep = Some(Sweep::new(visitor.pos));
+                    granted = granted.saturating_add(1);
+                }
+            });
+        }
+        if granted > 0 {
+            self.patience.restart(now);
+        }
+        (granted, self.patience.left(now))
     }
 
     /// Gives tickets to those that wait if patience is over. Returns how many, and how many

@@ -12,6 +12,12 @@
 //! between: the fault is retried, or tried huge and then small, or read and then write. If the
 //! drain has, it may be either, the same call that came too late for its page or a new one that
 //! pins a single page over and over; so one such repetition is let through.
+//!
+//! Who has been let through may find its page mapped, by another one that has, and need no fault
+//! at all; and the next call may be at a higher offset. To be good for that call, which then maps
+//! pages for all the others, too, a ticket should not last long. The faults of one call come one
+//! after the other. So a ticket is void once the drain has unmapped the range twice since its task
+//! woke up, or made a fault.
 
 use super::env::Caller;
 
@@ -25,14 +31,18 @@ pub struct TaskId(pub usize);
 
 /// How many times one ticket lets a task fault on one page after the drain has unmapped it again.
 const REPEATS: u32 = 1;
+/// How many times the drain may unmap the range between two faults of one sweep.
+const ROUNDS: u64 = 1;
 
 /// One ascending sweep of faults.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sweep {
-    /// Page offset of the last fault.
+    /// Page offset of the last fault, or where its task waited.
     pos: u64,
-    /// In which round of the drain that was; none before the first.
+    /// In which round of the drain that was, or its task woke up; none before.
     round: Option<u64>,
+    /// Whether there was a fault.
+    used: bool,
     /// How often it was repeated in a later round.
     repeats: u32,
 }
@@ -52,15 +62,21 @@ impl Sweep {
         Self {
             pos,
             round: None,
+            used: false,
             repeats: 0,
         }
     }
 
+    /// Its task has woken up, in `round`.
+    pub(super) fn woke(&mut self, round: u64) {
+        self.round.get_or_insert(round);
+    }
+
     /// Whether a fault at page offset `pos`, in `round` of the drain, is part of it.
     pub(super) fn fits(&self, pos: u64, round: u64) -> Fits {
-        let unmapped = self.round.is_some_and(|last| last != round);
-        let again = pos == self.pos && (!unmapped || self.repeats < REPEATS);
-        if pos > self.pos || again {
+        let rounds = self.round.map_or(0, |last| round.wrapping_sub(last));
+        let again = pos == self.pos && (rounds == 0 || self.repeats < REPEATS);
+        if rounds <= ROUNDS && (pos > self.pos || again) {
             Fits::Yes
         } else {
             Fits::Over
@@ -69,8 +85,11 @@ impl Sweep {
 
     /// Goes on to the fault at `pos`, in `round`, which fits.
     pub(super) fn advance(&mut self, pos: u64, round: u64) {
-        if pos != self.pos {
-            *self = Self::new(pos);
+        if pos != self.pos || !self.used {
+            *self = Self {
+                used: true,
+                ..Self::new(pos)
+            };
         } else if self.round.is_some_and(|last| last != round) {
             self.repeats = self.repeats.saturating_add(1);
         }

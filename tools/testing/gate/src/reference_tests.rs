@@ -25,7 +25,7 @@ struct Ticket {
 }
 
 impl Ticket {
-    /// Ascending; and a page that is faulted again has been unmapped once at most.
+    /// Ascending; and a page that is faulted again, or the next one, has been unmapped once at most.
     fn fits(&self, pos: u64, round: u64) -> bool {
         let ascending = self.faults.iter().all(|&(earlier, _)| earlier <= pos);
         let mut rounds: Vec<u64> = self
@@ -35,7 +35,8 @@ impl Ticket {
             .chain([round])
             .collect();
         rounds.dedup();
-        pos >= self.from && ascending && rounds.len() <= 2
+        let soon = self.faults.last().is_none_or(|&(_, last)| round <= last + 1);
+        pos >= self.from && ascending && rounds.len() <= 2 && soon
     }
 }
 

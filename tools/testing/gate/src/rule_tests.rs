@@ -10,7 +10,8 @@ use crate::{
     },
     patience::{
         FIRST_MS,
-        LONGEST_MS, //
+        LONGEST_MS,
+        YOUNG_MS, //
     },
     plain_env::{
         access,
@@ -165,6 +166,58 @@ fn tickets_are_for_those_who_wait() {
     assert_eq!(gate.visitors(), (1, 2));
     // The others have theirs already.
     assert_eq!(closed.no_progress(2 * LATER).tickets, 1);
+}
+
+/// Who finds its page mapped needs no fault, and must not have one to spare for its next call.
+#[test]
+fn a_ticket_that_is_not_used_ends() {
+    let gate = PlainEnv::new();
+    let closed = close(&gate, pages(0, 100), 0).unwrap();
+    gate.fate.set(Fate::Admit);
+    wait_access(&gate, &access(1, 7)).unwrap();
+    closed.begin_round();
+    assert_eq!(enter(&gate, &access(1, 7)), Passage::Admitted);
+    closed.begin_round();
+    assert_eq!(enter(&gate, &access(1, 7)), Passage::Closed);
+    assert_eq!(gate.visitors(), (0, 0));
+}
+
+/// The faults of one call come soon after each other.
+#[test]
+fn a_sweep_that_pauses_is_over() {
+    let gate = PlainEnv::new();
+    let closed = close(&gate, pages(0, 100), 0).unwrap();
+    gate.sleep(1, 7);
+    closed.no_progress(LATER);
+    assert_eq!(recheck(&gate, &access(1, 7)), Passage::Admitted);
+    closed.begin_round();
+    assert_eq!(recheck(&gate, &access(1, 8)), Passage::Admitted);
+    closed.begin_round();
+    closed.begin_round();
+    assert_eq!(recheck(&gate, &access(1, 9)), Passage::Closed);
+}
+
+#[test]
+fn who_is_halfway_need_not_be_patient() {
+    let gate = PlainEnv::new();
+    let closed = close(&gate, pages(10, 100), 1000).unwrap();
+    for pos in [10, 17, 19, 30] {
+        gate.sleep(pos as usize, pos);
+    }
+    // Page 9 is not the drain's.
+    let held = |page| page == 9 || page == 16;
+    let before = gate.wakes.get();
+    let grant = closed.admit_halfway(1001, held);
+    assert_eq!((grant.tickets, grant.next_ms), (1, FIRST_MS));
+    assert_eq!(gate.wakes.get(), before + 1);
+    assert_eq!(enter(&gate, &access(17, 17)), Passage::Admitted);
+    assert_eq!(gate.visitors(), (3, 1));
+    assert_eq!(closed.admit_halfway(1002, held).tickets, 0);
+    assert_eq!(gate.wakes.get(), before + 1);
+    // Later they have to be.
+    let next = |page| page == 18;
+    assert_eq!(closed.admit_halfway(1001 + YOUNG_MS, next).tickets, 0);
+    assert_eq!(closed.admit_halfway(1000 + YOUNG_MS, next).tickets, 1);
 }
 
 #[test]
