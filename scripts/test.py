@@ -10,8 +10,9 @@ in VMs, as many as possible in one boot. `make test` calls it.
                  env= (NAME=VALUE...), no_modules=yes
   expected-skips "test: subtest-glob  reason": any other skip fails the run
 
-T=name,glob* selects tests by name; T=list shows the names. Logs are in
-BUILD/test-logs/. The last line is "N passed, N failed[, N skipped]".
+T=name,glob* selects tests by name, or part of one; T=list shows the names. Logs are in
+BUILD/test-logs/. What a test prints as lines "# | ..." is a table, shown in the
+end. The last line is "N passed, N failed[, N skipped]".
 
 RDAX_TIMEOUT=FACTOR multiplies the timeouts of all tests. Every other RDAX_*
 of the environment that is no setting of the scripts is one of the knobs that
@@ -90,6 +91,7 @@ class Tally:
         self.passed = self.failed = self.skipped = 0
         self.expected_skips = skips
         self.failures = []
+        self.tables = []
         self.lock = threading.Lock()
 
     def skip_expected(self, test, subtest):
@@ -129,6 +131,11 @@ class Tally:
             self.failures.append(name)
             if log:
                 say(f"         log: {os.path.relpath(log, os.getcwd())}")
+
+
+def table(text):
+    """The lines of a test's output that are to be seen."""
+    return [line[2:].rstrip() for line in text.splitlines() if re.match(r"# \|(\s|$)", line)]
 
 
 def knobs(environment):
@@ -177,13 +184,18 @@ def read_skips():
     return skips
 
 
-def selected(name):
+def selected(name, names=()):
+    """Whether T= asks for a test: a word of it is one of the names, or matches some of
+    them as a pattern, or is in them."""
     wanted = os.environ.get("T", "").strip()
     if not wanted:
         return True
     for word in wanted.split(","):
         word = word.strip()
-        if word and (fnmatch.fnmatchcase(name, word) or word in name):
+        if word in names:
+            if name == word:
+                return True
+        elif word and (fnmatch.fnmatchcase(name, word) or word in name):
             return True
     return False
 
@@ -308,6 +320,7 @@ class Runner:
         results += [ktap.Result("kernel log", "not ok", line) for line in test.reports]
         log.write_text(text + "".join(f"kernel log: {line}\n" for line in test.reports))
         self.tally.add(test.name, results, seconds, log)
+        self.tally.tables += table(text)
 
     def run_group(self, boot, tests):
         options = self.boot_options(boot)
@@ -499,7 +512,8 @@ def main():
     # Not for the makes and VMs below.
     for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "T"):
         environment.pop(name, None)
-    tests = [test for test in tests if selected(test.name)]
+    names = {test.name for test in tests}
+    tests = [test for test in tests if selected(test.name, names)]
     toolchain = shell_settings([TOP / "scripts/toolchain.sh"])
     environment.update(toolchain)
     if selected("scripts"):
@@ -571,6 +585,8 @@ def main():
             done.result()
     if not tally.passed and not tally.failed:
         tally.add("selection", [ktap.Result("T", "not ok", "no such test; T=list shows them")], 0)
+    for line in tally.tables:
+        say(line)
     if tally.failures:
         say(f"Failed: {' '.join(tally.failures)}")
     say(

@@ -2,6 +2,7 @@
 import importlib.util
 import sys
 import unittest
+import unittest.mock
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent.parent
@@ -43,6 +44,27 @@ class KnobsTest(unittest.TestCase):
         self.assertIn("RDAX_SEED=7", command)
         self.assertIn("--mem=1G", command)
         self.assertFalse([word for word in command if "RDAX_CACHE" in word])
+
+
+class TableTest(unittest.TestCase):
+    def test_its_lines_are_shown(self):
+        text = "KTAP version 1\n1..1\n# | a  b\n# |\n# note | c\n#|\nok 1 x\n"
+        self.assertEqual(runner.table(text), ["| a  b", "|"])
+
+
+class SelectionTest(unittest.TestCase):
+    names = ("drain", "fs-drain", "map", "fs-mmap")
+
+    def chosen(self, words):
+        with unittest.mock.patch.dict(runner.os.environ, T=words):
+            return [name for name in self.names if runner.selected(name, self.names)]
+
+    def test_names_patterns_and_parts(self):
+        self.assertEqual(self.chosen("drain"), ["drain"])
+        self.assertEqual(self.chosen("map, fs-d*"), ["fs-drain", "map"])
+        self.assertEqual(self.chosen("rai"), ["drain", "fs-drain"])
+        self.assertEqual(self.chosen(""), list(self.names))
+        self.assertEqual(self.chosen("none"), [])
 
 
 class TimeoutTest(unittest.TestCase):
