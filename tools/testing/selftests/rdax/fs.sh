@@ -16,6 +16,14 @@ use_fs()
 	command -v "mkfs.$FS" >/dev/null || plan_skip "no mkfs.$FS"
 }
 
+# The sample that pins pages.
+load_pin()
+{
+	[ -c /dev/rdax_pin ] || modprobe rdax_pin 2>"$TMP/err" ||
+		insmod "${RDAX_BUILD:-/nonexistent}/rdax_pin.ko"
+	[ -c /dev/rdax_pin ]
+}
+
 # Only what rdaxfs promises.
 need_rdaxfs()
 {

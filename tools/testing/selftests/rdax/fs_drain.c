@@ -9,65 +9,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/statvfs.h>
 #include <sys/uio.h>
 
-#include "fs_test.h"
+#include "fs_drain.h"
 
 #define RW	(PROT_READ | PROT_WRITE)
 #define SIZE	(2 * PMD)
-#define MS	1000000LL
 #define DELAY	(300 * MS)
 /* From the release of a page to the end of what waited for it. */
 #define PROMPT	(50 * MS)
 /* What does not wait. Emulated CPUs are slow, drain_ms is 10000 there. */
 #define SOON	(5000 * MS)
-
-static long long now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 * MS + ts.tv_nsec;
-}
-
-static void pause_until(long long when)
-{
-	struct timespec ts = { when / (1000 * MS), when % (1000 * MS) };
-
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL))
-		;
-}
-
-static unsigned long long free_blocks(void)
-{
-	struct statvfs st;
-
-	must(!statvfs(".", &st));
-	return st.f_bfree;
-}
-
-/* The same, once there are the inodes that a test needs: those stay. */
-static unsigned long long free_blocks_warm(void)
-{
-	touch("f");
-	touch("filler");
-	touch("more");
-	must(!unlink("f") && !unlink("filler") && !unlink("more"));
-	return free_blocks();
-}
-
-/* Blocks come back some time after the last reference. */
-static void want_free(unsigned long long want)
-{
-	long long end = now() + 10 * SOON;
-
-	while (free_blocks() != want) {
-		if (now() > end)
-			must_eq(free_blocks(), want);
-		pause_until(now() + 20 * MS);
-	}
-}
 
 /* A mapped file of SIZE bytes, pattern 1. */
 struct held {
@@ -117,12 +69,6 @@ static void drop(struct held *h)
 		must(!close(h->fd));
 	close(h->pipe[0]);
 	close(h->pipe[1]);
-}
-
-static void punch(int fd, off_t pos, off_t len)
-{
-	must(!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, pos,
-			len));
 }
 
 static void *truncator(void *arg)
@@ -280,24 +226,6 @@ static void cmd_far(char **argv)
 	release(&h, 1, 0);
 	drop(&h);
 	must(!unlink("f"));
-}
-
-/* Takes, and zeroes, all blocks that there are. */
-static void fill_up(const char *path)
-{
-	off_t len = 32 << 20, size = 0;
-	int fd = new_at(path, 0644);
-
-	while (len >= (off_t)PAGE) {
-		if (!fallocate(fd, 0, size, len)) {
-			size += len;
-			continue;
-		}
-		must(errno == ENOSPC);
-		len /= 2;
-	}
-	note("%lld MiB fill it", (long long)size >> 20);
-	close(fd);
 }
 
 /* A full file system does not reuse what is held. */

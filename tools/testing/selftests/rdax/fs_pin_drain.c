@@ -12,36 +12,19 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
+#include "fs_drain.h"
 #include "fs_pin.h"
 
 #ifndef FALLOC_FL_WRITE_ZEROES
 #define FALLOC_FL_WRITE_ZEROES	0x80
 #endif
-#define MS	1000000LL
 /* Long enough that who does not wait has gone on. */
 #define DELAY	(300 * MS)
 /* From letting go to the end of what waited for it; emulated CPUs are slow. */
 #define PROMPT	(200 * MS)
 /* How long to wait for what must come, in milliseconds. */
 #define LIMIT	20000
-
-static long long now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 * MS + ts.tv_nsec;
-}
-
-static void pause_for(long long ns)
-{
-	struct timespec ts = { ns / (1000 * MS), ns % (1000 * MS) };
-
-	while (clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, &ts))
-		;
-}
 
 /* What takes a page away from a file, on a thread. */
 struct taker {
@@ -55,8 +38,7 @@ static void *taker(void *arg)
 {
 	struct taker *t = arg;
 
-	must(!fallocate(t->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			t->off, PAGE));
+	punch(t->fd, t->off, PAGE);
 	__atomic_store_n(&t->done, now(), __ATOMIC_RELEASE);
 	return NULL;
 }
@@ -222,35 +204,6 @@ static void cmd_closed(char **argv)
 	verify_dma(late.map + PAGE, PAGE, SEED + 1);
 	let_go(late.pin);
 	let_go(far);
-}
-
-static unsigned long long free_blocks(void)
-{
-	struct statvfs st;
-
-	must(!statvfs(".", &st));
-	return st.f_bfree;
-}
-
-/* The same, once there are the inodes that a test needs: those stay. */
-static unsigned long long free_blocks_warm(void)
-{
-	touch("f");
-	touch("filler");
-	must(!unlink("f") && !unlink("filler"));
-	return free_blocks();
-}
-
-/* Blocks come back some time after the last reference. */
-static void want_free(unsigned long long want)
-{
-	long long end = now() + LIMIT * MS;
-
-	while (free_blocks() != want) {
-		if (now() > end)
-			must_eq(free_blocks(), want);
-		pause_for(20 * MS);
-	}
 }
 
 /* What the drain did not wait for stays with its holder, and nobody else. */
