@@ -41,6 +41,8 @@ SPLAT="$SPLAT|possible recursive|lock inversion|suspicious RCU|unlock balance"
 SPLAT="$SPLAT|inconsistent lock|held lock freed|INFO: task .* blocked|detected stalls"
 SPLAT="$SPLAT|panicked at|page_table_check|Bad page|refcount_t:|CFI failure"
 SPLAT="$SPLAT|list_(add|del) corruption|ODEBUG:"
+# What a control may say that shows how a kernel without our modules behaves.
+CONTROL_SPLAT='WARNING: at _*dax_.*: control_'
 
 skip()
 {
@@ -116,7 +118,7 @@ show_log()
 
 run_one()
 {
-	local rc line new
+	local rc line new bad
 
 	TEST_MARK="rdax-test: $$.$1"
 	echo "$TEST_MARK ${test_names[$1]}" >/dev/kmsg
@@ -130,10 +132,14 @@ run_one()
 	rc=$?
 	new=$("$BIN/kmsg" "$TEST_MARK")
 	if [[ $new =~ $SPLAT ]]; then
+		bad=0
 		while IFS= read -r line; do
-			[[ $line =~ $SPLAT ]] && echo "kernel: $line"
+			[[ $line =~ $SPLAT ]] || continue
+			echo "kernel: $line"
+			[[ $line =~ $CONTROL_SPLAT ]] || bad=1
 		done <<<"$new" >>"$TMP/log"
-		[ "$rc" -ne 0 ] && [ "$rc" -ne "$KSFT_SKIP" ] || rc=1
+		[ "$bad" -eq 0 ] || [ "$rc" -ne 0 ] && [ "$rc" -ne "$KSFT_SKIP" ] ||
+			rc=1
 	fi
 	kill_holders
 	show_log
