@@ -27,7 +27,8 @@ use rdax::{
         inode::WriteGuard,
         regular::Fallocate,
         File, //
-    }, //
+    },
+    sync::NoFs, //
 };
 use rdaxfs_core::{
     format_types::{
@@ -53,9 +54,9 @@ pub(crate) fn fallocate(file: &File<Rdaxfs>, what: Fallocate, pos: u64, len: u64
     if let Some(size) = new_size(&guard, what, len, end) {
         guard.check_new_size(size)?;
     }
-    file.modified(&guard)?;
     match what {
         Fallocate::Allocate { keep_size } | Fallocate::Unshare { keep_size } => {
+            file.modified(&guard)?;
             // Nothing is shared, so that unsharing is to make sure of blocks.
             change(&guard, |core, node, now| {
                 // Where pages of zeroes are mapped blocks must stay unwritten.
@@ -64,21 +65,25 @@ pub(crate) fn fallocate(file: &File<Rdaxfs>, what: Fallocate, pos: u64, len: u64
                 core.allocate(node, pos, len, keep_size, ahead, now)
             })
         }
-        Fallocate::PunchHole => drained(&guard, pos, end, Blocks::Leave, |core, node, now| {
-            core.punch(node, pos, len, now)
-        }),
+        Fallocate::PunchHole => {
+            drained(file, &guard, pos, end, Blocks::Leave, |core, node, now| {
+                core.punch(node, pos, len, now)
+            })
+        }
         Fallocate::ZeroRange { keep_size } => {
-            drained(&guard, pos, end, Blocks::Stay, |core, node, now| {
+            drained(file, &guard, pos, end, Blocks::Stay, |core, node, now| {
                 core.zero_range(node, pos, len, keep_size, ZERO_AHEAD, now)
             })
         }
-        Fallocate::WriteZeroes => drained(&guard, pos, end, Blocks::Stay, |core, node, now| {
-            core.write_zeroes(node, pos, len, now)
-        }),
-        Fallocate::CollapseRange => shifted(&guard, pos, |core, node, now| {
+        Fallocate::WriteZeroes => {
+            drained(file, &guard, pos, end, Blocks::Stay, |core, node, now| {
+                core.write_zeroes(node, pos, len, now)
+            })
+        }
+        Fallocate::CollapseRange => shifted(file, &guard, pos, |core, node, now| {
             core.collapse(node, pos, len, now)
         }),
-        Fallocate::InsertRange => shifted(&guard, pos, |core, node, now| {
+        Fallocate::InsertRange => shifted(file, &guard, pos, |core, node, now| {
             core.insert(node, pos, len, now)
         }),
     }
@@ -126,8 +131,16 @@ fn change(
     checked(guard.sb(), done)
 }
 
+/// Updates the times, with `invalidate_lock` held: a drain that fails leaves them alone.
+fn modified(file: &File<Rdaxfs>, guard: &WriteGuard<'_, Rdaxfs>) -> Result {
+    // Reclaim may want the locks.
+    let _nofs = NoFs::enter();
+    file.modified(guard)
+}
+
 /// As [`change`], with the pages from byte `pos` to byte `end` taken away first.
 fn drained(
+    file: &File<Rdaxfs>,
     guard: &WriteGuard<'_, Rdaxfs>,
     pos: u64,
     end: u64,
@@ -137,11 +150,13 @@ fn drained(
     let mut pages = Invalidate::new(guard);
     let limit = guard.sb().data().drain_limit();
     pages.drain_range(pos, whole_end(end), limit, blocks)?;
+    modified(file, guard)?;
     change(guard, f)
 }
 
 /// As [`drained`], from byte `pos` on, where everything moves: private copies go too.
 fn shifted(
+    file: &File<Rdaxfs>,
     guard: &WriteGuard<'_, Rdaxfs>,
     pos: u64,
     f: impl FnOnce(&Core, &mut Node, DiskTime) -> CoreResult,
@@ -149,6 +164,7 @@ fn shifted(
     let mut pages = Invalidate::new(guard);
     let limit = guard.sb().data().drain_limit();
     pages.drain_range(pos, u64::MAX, limit, Blocks::Move)?;
+    modified(file, guard)?;
     pages.truncate_pagecache(pos);
     change(guard, f)
 }
