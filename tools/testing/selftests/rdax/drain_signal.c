@@ -14,6 +14,7 @@
 struct state {
 	off_t size;
 	blkcnt_t blocks;
+	struct timespec mtime, ctime;
 	unsigned int nr;
 	struct fiemap_extent extents[EXTENTS];
 };
@@ -33,6 +34,8 @@ static struct state state_of(int fd)
 	must(!fstat(fd, &st) && !ioctl(fd, FS_IOC_FIEMAP, &map));
 	s.size = st.st_size;
 	s.blocks = st.st_blocks;
+	s.mtime = st.st_mtim;
+	s.ctime = st.st_ctim;
 	s.nr = map.head.fm_mapped_extents;
 	must(s.nr > 0 && s.nr < EXTENTS);
 	memcpy(s.extents, map.extents, s.nr * sizeof(s.extents[0]));
@@ -90,6 +93,7 @@ static void leave_alone(const char *op, void (*attempt)(int fd, const char *op))
 		     FIRST);
 	must(pin >= 0);
 	before = state_of(fd);
+	next_tick();
 	attempt(fd, op);
 	must(is_control() || polled(pin, 0) & POLLPRI);
 	want_open(fd, map);

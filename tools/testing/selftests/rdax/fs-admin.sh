@@ -201,13 +201,31 @@ bad_options()
 
 	fresh
 	umount "$MNT"
-	for opt in nonsense nonsense=1 errors=nonsense drain_ms=x; do
+	for opt in nonsense nonsense=1 errors=nonsense drain_ms=x drain=x; do
 		[ "$FS" = rdaxfs ] || [ "${opt%%=*}" = nonsense ] || continue
 		refused mount -t "$FS" -o "$opt" "$DEV" "$MNT"
 		not_mounted
 	done
 	# With the right ones right after.
 	mount_dax "$FS" "$DEV"
+	end_fs
+}
+
+# What was asked for, by remounting, is shown; what is default is not.
+options_are_shown()
+{
+	local opt
+
+	need_rdaxfs
+	fresh
+	for opt in drain=strict drain=nowait drain_ms=5 errors=continue; do
+		mount -o "remount,$opt" "$MNT"
+		grep -E " $MNT rdaxfs [^ ]*,$opt(,| )" /proc/mounts
+	done
+	mount -o remount,drain=bounded "$MNT"
+	if grep " $MNT .*drain=" /proc/mounts; then
+		fail "drain=bounded is shown"
+	fi
 	end_fs
 }
 
@@ -328,6 +346,7 @@ for how in open pte writer; do
 	t "device gone: $how" device_gone "$how"
 done
 t "bad options" bad_options
+t "options are shown" options_are_shown
 t "not this file system" wrong_content
 t "mounted twice" mount_twice
 t "module in use" module_busy
