@@ -13,7 +13,7 @@
 
 use_fs rdaxfs
 load_pin || plan_skip "no rdax_pin"
-export RDAX_DRAINS=/sys/kernel/debug/rdaxfs/$DISK/drains
+export DRAINS_FILE=/sys/kernel/debug/rdaxfs/$DISK/drains
 
 strict()
 {
@@ -160,7 +160,7 @@ kept_mounted()
 
 volume_is_gone()
 {
-	[ ! -e "${RDAX_DRAINS%/*}" ]
+	[ ! -e "${DRAINS_FILE%/*}" ]
 }
 
 # The drain goes on without a name in the tree; the volume goes when all is over.
@@ -246,9 +246,9 @@ frozen_first()
 	truncate -s 0 "$MNT/held" &
 	pid=$!
 	until_true 30 blocked "$pid"
-	eq "$(cat "$RDAX_DRAINS")" ""
+	eq "$(cat "$DRAINS_FILE")" ""
 	fsfreeze -u "$MNT"
-	until_true 30 grep -q "pid=$pid " "$RDAX_DRAINS"
+	until_true 30 grep -q "pid=$pid " "$DRAINS_FILE"
 	told release
 	wait "$pid"
 	forget_file
@@ -286,7 +286,7 @@ taken_from_nd_pmem()
 	load_driver nd_pmem
 	bind_to "$NS" nd_pmem
 	DEV=/dev/$(disk_of "$NS")
-	RDAX_DRAINS=/sys/kernel/debug/rdaxfs/${DEV#/dev/}/drains
+	DRAINS_FILE=/sys/kernel/debug/rdaxfs/${DEV#/dev/}/drains
 	held "$1"
 	unbind "$NS" &
 	pid=$!
@@ -424,7 +424,7 @@ controls()
 {
 	local test
 
-	unset RDAX_DRAINS
+	unset DRAINS_FILE
 	FS=$1
 	load_fs "$FS"
 	umount_all

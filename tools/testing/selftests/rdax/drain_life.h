@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Drains that wait, and tasks beside them, each a process of its own. Whether one
- * waits is read from debugfs: $RDAX_DRAINS is the file "drains" of the mount.
+ * waits is read from debugfs: $DRAINS_FILE is the file "drains" of the mount.
  * File systems without it are controls: what they do is told, not judged.
  */
 #ifndef DRAIN_LIFE_H
@@ -37,7 +37,7 @@
 
 static inline bool is_control(void)
 {
-	return !getenv("RDAX_DRAINS");
+	return !getenv("DRAINS_FILE");
 }
 
 static inline long long now_ms(void)
@@ -90,7 +90,7 @@ static inline void want_within(const char *what, long long begun, long long ms)
  */
 static inline long shown(const char *what, int fd, pid_t pid, const char *name)
 {
-	FILE *f = fopen(getenv("RDAX_DRAINS"), "r");
+	FILE *f = fopen(getenv("DRAINS_FILE"), "r");
 	char text[512], line[64], who[32], *at;
 	struct stat st;
 	long value = -1;

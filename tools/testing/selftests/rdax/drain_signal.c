@@ -45,7 +45,7 @@ static struct state state_of(int fd)
 /* How often faults have waited at gates of this mount. */
 static unsigned long gate_waits(void)
 {
-	const char *drains = getenv("RDAX_DRAINS");
+	const char *drains = getenv("DRAINS_FILE");
 	unsigned long sum = 0, n;
 	char line[256];
 	FILE *f;
