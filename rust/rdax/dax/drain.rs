@@ -20,8 +20,10 @@
 //!
 //! C source: [`fs/dax.c`](srctree/fs/dax.c)
 
+mod pace;
 mod report;
 
+use self::pace::Pace;
 pub use self::report::Drains;
 use self::report::{
     deferred,
@@ -55,21 +57,9 @@ use kernel::{
         Atomic,
         Relaxed, //
     },
-    time::{
-        msecs_to_jiffies,
-        Instant,
-        Monotonic, //
-    }, //
+    time::msecs_to_jiffies, //
 };
 
-/// How long to wait for one page before looking again, in milliseconds, when tasks may be about to
-/// map pages; doubled each time up to
-const FIRST_STEP_MS: u32 = 4;
-/// this, when nothing new is to be expected.
-const STEP_MS: u32 = 20;
-/// How often to look, once tasks were let through, before there may be more of them. Where it takes
-/// long to get on a CPU, the first have not had the time to let go.
-const LOOKS: u32 = 5;
 /// Pages of a huge page.
 const HUGE_PAGES: u64 = bindings::RDAX_PMD_SIZE as u64 / PAGE_SIZE;
 /// The last page offset there can be.
@@ -152,18 +142,6 @@ impl Pages {
             last: index,
         }
     }
-}
-
-/// What a drain has let happen to its pages.
-struct Pace {
-    /// When it last let tasks through, which may map pages then whenever the lock is not held. Until
-    /// the drain unmaps those, others can get them without a fault.
-    admitted: Option<Instant<Monotonic>>,
-    /// How often it has looked since.
-    looks: u32,
-    unmapped: Instant<Monotonic>,
-    /// Nothing can have been mapped since.
-    clean: bool,
 }
 
 /// A page that is held: its offset in the file, and the page frame number and the references of
@@ -304,39 +282,6 @@ impl<T: OnVolume> Inode<T> {
     }
 }
 
-impl Pace {
-    fn new() -> Self {
-        Self {
-            admitted: None,
-            looks: 0,
-            unmapped: Instant::now(),
-            clean: true,
-        }
-    }
-
-    fn admit(&mut self) {
-        self.admitted = Some(Instant::now());
-        self.looks = 0;
-    }
-
-    /// The lock was not held.
-    fn look(&mut self) {
-        self.looks = self.looks.saturating_add(1);
-        self.clean = self.admitted.is_none();
-    }
-
-    /// Whether more tasks may be let through.
-    fn may_admit(&self) -> bool {
-        self.admitted.is_none() || self.looks >= LOOKS
-    }
-
-    /// Whether to unmap again, but not after each page that was let go of: those who were let through
-    /// have to get on.
-    fn must_unmap(&self) -> bool {
-        !self.clean && self.unmapped.elapsed().as_millis() >= FIRST_STEP_MS.into()
-    }
-}
-
 impl Held {
     /// Waits until it no longer is held, `ms` milliseconds at most. Whether that came to pass;
     /// `EINTR` if a fatal signal came.
@@ -346,26 +291,6 @@ impl Held {
         let left = unsafe { bindings::rdax_helper_dax_wait_held(self.counts.pfn, timeout) };
         to_result(left.min(0) as c_int).map_err(|_| EINTR)?;
         Ok(left > 0)
-    }
-}
-
-impl Limit {
-    /// How many milliseconds to wait now, of a drain that began at `begun` and let tasks through
-    /// last at `admitted`; `None` if it has been long enough.
-    fn step(
-        self,
-        begun: Instant<Monotonic>,
-        admitted: Option<Instant<Monotonic>>,
-    ) -> Result<Option<u32>> {
-        let age = begun.elapsed().as_millis();
-        let since = admitted.map_or(age, |admitted| admitted.elapsed().as_millis());
-        let left = match self {
-            Self::NoWait => return Err(EAGAIN),
-            Self::None => i64::MAX,
-            Self::Millis(ms) => i64::from(ms).saturating_sub(age),
-        };
-        let step = since.clamp(FIRST_STEP_MS.into(), STEP_MS.into());
-        Ok(u32::try_from(left.min(step)).ok().filter(|&ms| ms > 0))
     }
 }
 
@@ -431,7 +356,7 @@ impl<T: Gated> Invalidate<'_, T> {
             };
             let pins = closed.pins();
             if held.is_none() && pins == 0 {
-                if pace.clean {
+                if pace.is_clean() {
                     return Ok(());
                 }
                 self.unmap_closed(closed, pages, &mut pace);
@@ -441,7 +366,7 @@ impl<T: Gated> Invalidate<'_, T> {
             T::check_alive(self.inode().sb().data())?;
             // Also those whose pages become orphans at once, or who may have let go next time.
             closed.notify_pins();
-            let Some(ms) = limit.step(report.begun(), pace.admitted)? else {
+            let Some(ms) = pace.step(limit, report.begun())? else {
                 break;
             };
             report.busy(held.as_ref(), pins);
@@ -457,7 +382,7 @@ impl<T: Gated> Invalidate<'_, T> {
             }
         }
         // Holders keep their references, but nobody a mapping.
-        if !pace.clean {
+        if !pace.is_clean() {
             self.unmap_closed(closed, pages, &mut pace);
         }
         Ok(())
@@ -492,8 +417,7 @@ impl<T: Gated> Invalidate<'_, T> {
     }
 
     fn unmap_closed(&self, closed: &ClosedRange<&Gate>, pages: Pages, pace: &mut Pace) {
-        pace.unmapped = Instant::now();
-        pace.clean = true;
+        pace.unmap();
         closed.begin_round();
         self.inode().unmap(pages);
     }

@@ -38,6 +38,7 @@
 #   RDAX_DRAINS	how many times 216 drains there are (1): 4 in each of the 36 storms
 #			of up to 4 threads, 3 of 8, 2 of 16, and 1 of 64
 #   RDAX_HOLD		how many seconds test 4 holds its page (3)
+#   RDAX_LIMIT_MS	how long to wait for a drain of rdaxfs, which then has failed (15000)
 #   RDAX_CONTROL_MS	how long to wait for ext4 and XFS (1000)
 . "$(dirname "$0")/fs.sh"
 
@@ -50,7 +51,6 @@ HOLD_SECONDS=${RDAX_HOLD:-3}
 # Of tests 1 and 5.
 ROUNDS=20
 FAR_ROUNDS=10
-export RDAX_CONTROL_MS=${RDAX_CONTROL_MS:-1000}
 
 use_fs rdaxfs
 load_pin || plan_skip "no rdax_pin"

@@ -326,7 +326,7 @@ static void cmd_unlink(char **argv)
 		promise(false, "unlink did not end within %lld ms", limit() / MS);
 		result(key, "not within %lld s", limit() / (1000 * MS));
 		holder_reads(&h);
-		must(drain_ended(&d, now() + LIMIT_MS * MS));
+		must(drain_ended(&d, now() + RESCUED));
 		end_holder(&h);
 		want_free(free);
 		return;

@@ -170,7 +170,7 @@ static long long drain_unheld(int fd, char *map, bool truncate)
 
 	fill_file(fd, map);
 	drain_start(&d);
-	must(drain_ended(&d, now() + LIMIT_MS * MS));
+	must(drain_ended(&d, now() + RESCUED));
 	return d.ended - d.begun;
 }
 

@@ -6,7 +6,8 @@
  * Environment:
  *   DRAIN_FS		the file system: what it does is asserted if it is rdaxfs
  *   DRAIN_RESULTS	a file that gets a line "key<tab>value" per result
- *   RDAX_CONTROL_MS	how long to wait for a drain of another file system (2000)
+ *   RDAX_LIMIT_MS	how long to wait for a drain of rdaxfs (15000)
+ *   RDAX_CONTROL_MS	how long to wait for one of another file system (1000)
  */
 #ifndef DRAIN_TEST_H
 #define DRAIN_TEST_H
@@ -18,9 +19,6 @@
 
 #include "fs_drain.h"
 #include "fs_pin.h"
-
-/* What of rdaxfs takes longer has failed in any case. */
-#define LIMIT_MS	15000
 
 static inline bool is_control(void)
 {
@@ -34,11 +32,16 @@ static inline int knob(const char *name, int value)
 	return text && *text ? atoi(text) : value;
 }
 
-/* How long to wait for a drain. */
+/* How long to wait for a drain; longer than any of rdaxfs may take. */
 static inline long long limit(void)
 {
-	return is_control() ? knob("RDAX_CONTROL_MS", 2000) * MS : LIMIT_MS * MS;
+	if (is_control())
+		return knob("RDAX_CONTROL_MS", 1000) * MS;
+	return knob("RDAX_LIMIT_MS", 15000) * MS;
 }
+
+/* Until what nothing keeps from ending has ended. */
+#define RESCUED		(30000 * MS)
 
 /* Fails, but for a control, unless what is promised holds. */
 #define promise(cond, ...)						\
@@ -120,7 +123,7 @@ static inline bool drain_ended(struct drain *d, long long when)
  */
 static inline void drain_rescue(struct drain *d, void *map, size_t size)
 {
-	long long end = now() + LIMIT_MS * MS;
+	long long end = now() + RESCUED;
 
 	do {
 		must(!madvise(map, size, MADV_DONTNEED));

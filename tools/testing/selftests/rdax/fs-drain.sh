@@ -73,6 +73,7 @@ far=drain=bounded,drain_ms=10000
 for kind in pte pmd; do
 	d drain=strict refault "$kind"
 	d drain=strict storm "$kind"
+	d drain_ms=60 late "$kind"
 	d drain_ms=10000 unlink "$kind"
 	d "$far" far "$kind"
 	d drain_ms=0 reuse "$kind"

@@ -179,6 +179,46 @@ static void cmd_storm(char **argv)
 	drop(&storm);
 }
 
+#define LATE	30
+
+static int late_over;
+
+/* Faults on one page after the other: calls that a ticket is good for. */
+static void *sweeper(void *arg)
+{
+	char *map = arg;
+	off_t off;
+
+	while (!__atomic_load_n(&late_over, __ATOMIC_RELAXED))
+		for (off = PAGE; off < (off_t)PMD; off += PAGE)
+			must(!try_load(map + off));
+	return NULL;
+}
+
+/* What tasks map while the drain waits is gone when it gives up waiting. */
+static void cmd_late(char **argv)
+{
+	pthread_t thread;
+	struct held h;
+	int i;
+
+	enter(argv[0]);
+	catch_sigbus();
+	h = map_file("f", argv[1]);
+	must(!pthread_create(&thread, NULL, sweeper, h.map));
+	for (i = 0; i < LATE; i++) {
+		pin(&h, 0);
+		punch(h.fd, 0, PMD);
+		verify_zero(h.map, PMD);
+		release(&h, 1, 0);
+		write_pattern(h.fd, SIZE, 1);
+	}
+	__atomic_store_n(&late_over, 1, __ATOMIC_RELAXED);
+	must(!pthread_join(thread, NULL));
+	drop(&h);
+	must(!unlink("f"));
+}
+
 /* An unlink does not wait, and nobody gets the block. */
 static void cmd_unlink(char **argv)
 {
@@ -392,6 +432,7 @@ static void cmd_check(char **argv)
 static const struct cmd cmds[] = {
 	{ "refault", 2, cmd_refault },
 	{ "storm", 2, cmd_storm },
+	{ "late", 2, cmd_late },
 	{ "unlink", 2, cmd_unlink },
 	{ "far", 2, cmd_far },
 	{ "reuse", 2, cmd_reuse },
