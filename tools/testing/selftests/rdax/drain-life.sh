@@ -123,38 +123,28 @@ all_is_well()
 	end_fs
 }
 
-# A drain keeps the mount, a page that is held does not. What is written to that
-# page then is in the file.
+# A drain keeps the mount and its module, a page that is held does not. What is
+# written to that page then is in the file.
 unmounted()
 {
 	held "$1"
 	refused_with busy umount "$MNT"
+	refused_with "in use" rmmod rdaxfs
 	told waits
 	told kill
 	forget_file
 	umount "$MNT"
 	fs_clean rdaxfs "$DEV"
 	told check
+	rmmod rdaxfs
+	[ "$1" = pipe ] || refused_with "in use" rmmod rdax_pin
+	refused_with "in use" rmmod rdax
 	told check
+	load_fs rdaxfs
 	mount_strict
 	rm "$MNT/held"
 	not_reused
 	told release
-	all_is_well
-}
-
-# A pin that keeps the file keeps the mount.
-kept_mounted()
-{
-	held "$1"
-	told kill
-	forget_file
-	refused_with busy umount "$MNT"
-	refused_with "in use" rmmod rdaxfs
-	told check
-	told release
-	umount "$MNT"
-	mount_strict
 	all_is_well
 }
 
@@ -181,7 +171,8 @@ lazily()
 	all_is_well
 }
 
-# A drain is a writer. So is a pin that keeps the file; another may write on.
+# A drain is a writer. So is a pin that keeps the file, and the mount; another may
+# write on.
 read_only()
 {
 	held "$1"
@@ -192,6 +183,8 @@ read_only()
 	case $1 in
 	memory|file)
 		refused_with busy mount -o remount,ro "$MNT"
+		refused_with busy umount "$MNT"
+		refused_with "in use" rmmod rdaxfs
 		told check
 		told release
 		mount -o remount,ro "$MNT"
@@ -328,7 +321,7 @@ long_wait()
 }
 
 # The device is taken away in bounded time, and the drain ends with it; the page
-# is there as long as it is held, and the device does not come back before.
+# is there as long as it is held, and the device, and its driver, are not before.
 taken_away()
 {
 	held "$1"
@@ -338,22 +331,24 @@ taken_away()
 	refused_with busy bind "$NS" "$DRIVER"
 	told check
 	forget_file
-	refused_with busy bind "$NS" "$DRIVER"
 	case $1 in
 	memory|file)
 		refused_with busy umount "$MNT"
 		told check
 		told release
 		umount "$MNT"
+		until_true 60 bind "$NS" "$DRIVER"
 		;;
 	*)
 		umount "$MNT"
 		refused_with busy bind "$NS" "$DRIVER"
+		refused rmmod rdax_pmem
 		told check
 		told release
+		until_true 60 rmmod rdax_pmem
+		short_wait
 		;;
 	esac
-	until_true 60 bind "$NS" "$DRIVER"
 	fs_clean rdaxfs "$DEV"
 	mount_strict
 	all_is_well
@@ -376,31 +371,6 @@ taken_away_busy()
 	umount "$MNT"
 	until_true 60 bind "$NS" "$DRIVER"
 	fs_clean rdaxfs "$DEV"
-	mount_strict
-	all_is_well
-}
-
-# The modules stay as long as they are needed; that of the file system is not, for
-# a page.
-unloaded()
-{
-	held "$1"
-	told kill
-	forget_file
-	umount "$MNT"
-	rmmod rdaxfs
-	[ "$1" = pipe ] || refused_with "in use" rmmod rdax_pin
-	refused_with "in use" rmmod rdax
-	told check
-	load_fs rdaxfs
-	mount_strict
-	umount "$MNT"
-	unbind_within 60
-	refused rmmod rdax_pmem
-	told check
-	told release
-	until_true 60 rmmod rdax_pmem
-	short_wait
 	mount_strict
 	all_is_well
 }
@@ -492,17 +462,15 @@ done
 t "umount" end_fs
 
 t "load with drain_ms=300" short_wait
-ends "umount" unmounted plain pipe
-ends "umount is refused" kept_mounted memory file
+ends "umount, rmmod" unmounted plain pipe
 ends "lazy umount" lazily file "pipe plain memory"
 ends "remount ro" read_only file "pipe plain memory"
 ends "freeze" frozen pipe "plain memory file"
 ends "freeze, then drain" frozen_first file "pipe plain memory"
 ends "shutdown" shut_down file "pipe plain memory"
-ends "unbind" taken_away plain "pipe memory file"
+ends "unbind, rmmod" taken_away plain "pipe memory file"
 ends "unbind, blocks are busy" taken_away_busy pipe "plain memory file"
 ends "unbind nd_pmem" taken_from_nd_pmem pipe "plain memory file"
-ends "rmmod" unloaded plain pipe
 t "load again" long_wait
 for fs in ${RDAX_CONTROLS:-xfs ext4}; do
 	[ "$fs" = none ] || t "control: $fs" controls "$fs"

@@ -377,8 +377,12 @@ static void kill_call(const char *how, bool at_gate)
 	long long begun;
 	struct drain d;
 	struct task t;
+	int pin = -1;
 
 	start_call(&t, &c);
+	/* Who had a ticket is shown as long as the drain waits. */
+	if (at_gate)
+		pin = pin_by("plain", 0, f.fd, f.map, FIRST + 8 * PAGE);
 	d = drain_start(f.fd, "punch");
 	if (at_gate) {
 		go_on(&t);
@@ -388,6 +392,8 @@ static void kill_call(const char *how, bool at_gate)
 	must(!kill(t.pid, SIGKILL));
 	/* It may have ended before. */
 	must(reap(&t, SOON) != -1);
+	if (at_gate)
+		let_go(pin);
 	want_drained(&d, begun);
 	must(!munmap(f.map, SIZE) && !close(f.fd) && !unlink(how));
 }

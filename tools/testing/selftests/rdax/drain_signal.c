@@ -96,9 +96,9 @@ static void leave_alone(const char *op, void (*attempt)(int fd, const char *op))
 	next_tick();
 	attempt(fd, op);
 	must(is_control() || polled(pin, 0) & POLLPRI);
-	want_open(fd, map);
 	after = state_of(fd);
 	must(!memcmp(&before, &after, sizeof(before)));
+	want_open(fd, map);
 	verify(map, SIZE, 1, 0);
 	verify_file(fd, SIZE, 1);
 	/* Once nobody holds the page, it works. */
