@@ -226,7 +226,13 @@ static void straddle(const char *how, off_t one, off_t other)
 		let_go(pin);
 	}
 	want_drained(&d, begun);
-	verify_zero(f.map + FIRST, LAST + PAGE - FIRST);
+	/*
+	 * The block layer takes pages of a device and others one after the other
+	 * in the end, so the last one may be of a new block, and read then.
+	 */
+	verify_zero(f.map + FIRST, LAST - FIRST);
+	if (strcmp(how, "read"))
+		verify_zero(f.map + LAST, PAGE);
 	must(!munmap(f.map, SIZE) && !close(f.fd) && !unlink(how));
 }
 
@@ -266,8 +272,6 @@ static void cmd_vector(char **argv)
 	begun = now_ms();
 	go_on(&t);
 	want_done(&t, LIMIT);
-	/* The second interval is twice as long as the first. */
-	must(is_control() || now_ms() - begun > 3 * PATIENCE_FIRST);
 	want_within("4 buffers", begun, patience(3));
 	want_drained(&d, begun);
 }

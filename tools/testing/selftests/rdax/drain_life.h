@@ -26,7 +26,7 @@
 /* What does not wait at all; CPUs are emulated, and slow. In milliseconds. */
 #define SOON		1500
 /* Of rust/rdax/gate/patience.rs, in milliseconds. */
-#define PATIENCE_FIRST	20
+#define PATIENCE_FIRST	40
 #define PATIENCE_LAST	320
 
 /* What is drained: pages 16 to 31 of a file of SIZE bytes. */
