@@ -16,7 +16,13 @@ use kernel::{
         Monotonic, //
     }, //
 };
-use rdax::dax::Volume;
+use rdax::{
+    dax::Volume,
+    delay::{
+        self,
+        Point, //
+    }, //
+};
 use rdaxfs_core::{
     format_types::BLOCK_SIZE,
     Error,
@@ -84,8 +90,11 @@ impl Medium for Pmem {
     }
 
     fn referenced(&self, block: u64, len: u64) -> (bool, u64) {
+        delay::point(Point::IdleRun);
         let access = self.0.access();
-        match access.and_then(|access| access.idle_run(block, len)) {
+        let found = access.and_then(|access| access.idle_run(block, len));
+        delay::point(Point::IdleRan);
+        match found {
             Ok((idle, run)) => (!idle, run),
             // Without a device nobody gets it anyway.
             Err(_) => (true, len),

@@ -74,6 +74,8 @@ static bool folio_is_held(struct folio *folio)
 {
 	int refs = folio_ref_count(folio);
 
+	if (refs)
+		rdax_delay_counted();
 	/* A mapping that goes meanwhile must not hide a reference. */
 	smp_rmb();
 	return refs != folio_mapcount(folio);
@@ -267,6 +269,7 @@ u64 rdax_helper_dax_remove(struct inode *inode, unsigned long first,
 
 	while (rm.first <= last && !mapping_empty(mapping)) {
 		prepare_batch(mapping, &rm);
+		rdax_delay_emptied();
 		next = (loff_t)rm.next << PAGE_SHIFT;
 		if (rm.end > rm.first)
 			dax_delete_mapping_range(mapping,
@@ -398,6 +401,7 @@ void rdax_helper_dax_adopt(struct inode *inode, pgoff_t index, u64 pfn,
 
 	if (settle(page, huge))
 		return;
+	rdax_delay_unsettled();
 	xas_lock_irq(&xas);
 	entry = xas_load(&xas);
 	if (xa_is_value(entry) &&
@@ -458,8 +462,8 @@ int rdax_helper_dax_pin(struct inode *inode, pgoff_t index, u64 pfn,
 
 	if (PageHWPoison(page))
 		return -EHWPOISON;
-	if (PageCompound(page))
-		settle(page, huge);
+	if (PageCompound(page) && !settle(page, huge))
+		rdax_delay_unsettled();
 	do {
 		ret = 0;
 		xas_lock_irq(&xas);

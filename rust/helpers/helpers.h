@@ -92,6 +92,19 @@ int rdax_helper_dax_pin(struct inode *inode, unsigned long index, u64 pfn,
 void rdax_helper_dax_forget_hole(struct inode *inode, unsigned long index);
 bool rdax_helper_dax_check_entries(void);
 
+/* rust/rdax/delay.rs */
+#ifdef CONFIG_RUST_DEBUG_ASSERTIONS
+void rdax_delay_emptied(void);
+void rdax_delay_unsettled(void);
+void rdax_delay_watched(void);
+void rdax_delay_counted(void);
+#else
+static inline void rdax_delay_emptied(void) {}
+static inline void rdax_delay_unsettled(void) {}
+static inline void rdax_delay_watched(void) {}
+static inline void rdax_delay_counted(void) {}
+#endif
+
 /* fs.c */
 u32 rdax_helper_i_uid_read(const struct inode *inode);
 u32 rdax_helper_i_gid_read(const struct inode *inode);

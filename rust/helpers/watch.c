@@ -81,6 +81,7 @@ void rdax_helper_watch_again(struct rdax_watch *watch, u64 pfn,
 	watch->wait.wq_entry.func = watch_wake;
 	add_wait_queue(__var_waitqueue(page), &watch->wait.wq_entry);
 	watch->waiting = true;
+	rdax_delay_watched();
 	/* Either we see the page free, or who frees it sees us. */
 	smp_mb();
 	if (!page_ref_count(page))

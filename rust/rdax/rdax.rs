@@ -22,6 +22,7 @@
 //! | [`random`] | random numbers |
 //! | [`teardown`] | dropping a device that others may still reference |
 //! | [`stat`] | event counters |
+//! | [`delay`] | delays at random, for tests |
 //!
 //! # Reading order
 //!
@@ -34,6 +35,7 @@ mod bindings;
 pub mod block;
 pub mod crc32c;
 pub mod dax;
+pub mod delay;
 pub mod fs;
 pub mod gate;
 pub mod iomap;
@@ -58,6 +60,8 @@ module! {
 
 struct Rdax {
     _teardown: teardown::Workqueue,
+    #[cfg(debug_assertions)]
+    _delays: delay::Files,
 }
 
 impl kernel::Module for Rdax {
@@ -67,6 +71,8 @@ impl kernel::Module for Rdax {
         dax::drain::check()?;
         Ok(Self {
             _teardown: teardown::Workqueue::new()?,
+            #[cfg(debug_assertions)]
+            _delays: delay::Files::new()?,
         })
     }
 }

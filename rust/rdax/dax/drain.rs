@@ -40,6 +40,10 @@ use super::{
 };
 use crate::{
     bindings,
+    delay::{
+        self,
+        Point, //
+    },
     fs::Inode,
     gate::{
         ClosedRange,
@@ -231,6 +235,7 @@ impl<T: OnVolume> Inode<T> {
     ///
     /// Context: process context, sleeps. Nobody maps the file any more.
     pub fn drain_final(&self) {
+        delay::point(Point::Evict);
         let held = self.remove(Pages::ALL, Blocks::Leave);
         deferred(self, &PageRange::ALL, held, 0);
     }
@@ -261,6 +266,7 @@ impl<T: OnVolume> Inode<T> {
     pub(crate) fn adopt(&self, pos: u64, at: u64) -> Result {
         let access = self.access()?;
         let (index, pfn) = ((pos / PAGE_SIZE) as usize, access.pfn(at / PAGE_SIZE)?);
+        delay::point(Point::Adopt);
         // SAFETY: as in `is_orphan`.
         unsafe {
             let huge = self.huge_orphans().as_ptr();
@@ -317,12 +323,15 @@ impl<T: Gated> Invalidate<'_, T> {
             Gate::close(T::gate(inode.data()), range)?
         };
         let mut report = Report::new(inode, range);
+        delay::point(Point::Closed);
         let waited = self.wait_unheld(&closed, pages, limit, &mut report);
         report.waited();
         let removed = waited.and_then(|()| {
             self.keep_closed(closed);
+            delay::point(Point::TakeOut);
             let held = self.take_out(start, end, pages, blocks)?;
             report.deferred(held);
+            delay::point(Point::TakenOut);
             Ok(())
         });
         report.done(removed)
@@ -349,6 +358,7 @@ impl<T: Gated> Invalidate<'_, T> {
         let mut rest = pages;
         self.unmap_closed(closed, pages, &mut pace);
         loop {
+            delay::point(Point::Unmapped);
             let held = match self.inode().access() {
                 Ok(access) => self.inode().find_held(rest, &access),
                 // Gone, and all that was on it with it.

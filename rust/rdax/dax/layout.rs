@@ -11,6 +11,10 @@
 
 use crate::{
     bindings,
+    delay::{
+        self,
+        Point, //
+    },
     fs::{
         inode::WriteGuard,
         FileSystem,
@@ -111,9 +115,12 @@ impl<'a, T: FileSystem> Invalidate<'a, T> {
         let inode = self.inode();
         // SAFETY: by the type invariant of `NoFaults`, which is restored below.
         unsafe { bindings::up_write(invalidate_lock(inode)) };
+        delay::point(Point::Unlocked);
         let result = f(inode);
+        delay::point(Point::Relock);
         // SAFETY: an initialised rwsem, which this task does not hold.
         unsafe { bindings::down_write(invalidate_lock(inode)) };
+        delay::point(Point::Relocked);
         result
     }
 

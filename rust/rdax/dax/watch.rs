@@ -10,6 +10,10 @@
 use super::Volume;
 use crate::{
     bindings,
+    delay::{
+        self,
+        Point, //
+    },
     memremap::PAGE_SIZE, //
 };
 use core::ptr::NonNull;
@@ -78,6 +82,7 @@ impl<W: Watcher> Watch<W> {
     unsafe extern "C" fn callback(watch: *mut bindings::rdax_watch, arg: *mut c_void) {
         // SAFETY: by this function's own requirement.
         let watcher = unsafe { &*arg.cast::<W>() };
+        delay::point(Point::Sweep);
         let Some(at) = watcher.look() else {
             return;
         };

@@ -31,6 +31,10 @@ use crate::{
         fault::PageFault,
         layout::NoFaults, //
     },
+    delay::{
+        self,
+        Point, //
+    },
     fs::{
         File,
         Inode, //
@@ -195,6 +199,7 @@ impl Pinned {
             }
         };
         registered.push(pin, GFP_KERNEL)?;
+        delay::point(Point::Registered);
         let mut memory = Memory::of_file(pages, intent)?;
         source.pin(range, &mut memory)?;
         Ok(Self { memory, registered })

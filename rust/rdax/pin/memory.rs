@@ -5,6 +5,10 @@
 use super::Intent;
 use crate::{
     bindings,
+    delay::{
+        self,
+        Point, //
+    },
     memremap::PAGE_SIZE, //
 };
 use core::ptr;
@@ -174,6 +178,7 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
+        delay::point(Point::Put);
         if self.intent == Intent::Write {
             self.flush();
         }

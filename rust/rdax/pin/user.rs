@@ -21,6 +21,10 @@ use super::{
 };
 use crate::{
     bindings,
+    delay::{
+        self,
+        Point, //
+    },
     gate::{
         Gate,
         Registered, //
@@ -176,6 +180,7 @@ impl Pinned {
                 check_open(addr, pages)?;
             }
             let memory = Memory::of_user(addr, pages, intent)?;
+            delay::point(Point::Referenced);
             match keep(memory, addr, notifier) {
                 Ok(pinned) => return Ok(pinned),
                 Err(Refused::Failed(err)) => return Err(err),

@@ -15,6 +15,10 @@ use crate::{
         Drains,
         Gated, //
     },
+    delay::{
+        self,
+        Point, //
+    },
     fs::{
         File,
         Inode, //
@@ -57,20 +61,26 @@ impl<T: Gated> VmFault<'_, T> {
     #[inline]
     pub fn enter(&self) -> Passage {
         let gate = T::gate(self.inode().data());
-        if gate.is_idle() {
-            return Passage::Open;
-        }
-        gate.enter(&self.access())
+        let passage = if gate.is_idle() {
+            Passage::Open
+        } else {
+            gate.enter(&self.access())
+        };
+        delay::point(Point::Entered);
+        passage
     }
 
     /// What the gate says under `invalidate_lock`.
     #[inline]
     pub fn recheck(&self, _lock: &InvalidateShared<'_, T>) -> Passage {
         let gate = T::gate(self.inode().data());
-        if gate.is_idle() {
-            return Passage::Open;
-        }
-        gate.recheck(&self.access())
+        let passage = if gate.is_idle() {
+            Passage::Open
+        } else {
+            gate.recheck(&self.access())
+        };
+        delay::point(Point::Rechecked);
+        passage
     }
 
     /// Waits at a gate that is closed to the fault, as far as its kind allows, so that it is tried
