@@ -4,6 +4,7 @@
 . "$(dirname "$0")/fs.sh"
 
 use_fs "${1:-rdaxfs}"
+random_delays
 
 # with OPTIONS TEST ARGS...: other file systems have no such options.
 with()

@@ -4,6 +4,7 @@
 . "$(dirname "$0")/fs.sh"
 
 use_fs "${1:-rdaxfs}"
+random_delays
 load_pin || plan_skip "no rdax_pin"
 
 # pins and drains OPTIONS TEST ARGS...: of fs_pin and fs_pin_drain.

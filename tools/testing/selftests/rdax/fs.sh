@@ -30,6 +30,14 @@ need_rdaxfs()
 	[ "$FS" = rdaxfs ] || skip "only rdaxfs promises this"
 }
 
+# The sample that pins pages, as a DMA engine does: /dev/rdax_pin.
+load_pin()
+{
+	[ -c /dev/rdax_pin ] || modprobe rdax_pin 2>"$TMP/err" ||
+		insmod "${RDAX_BUILD:-/nonexistent}/rdax_pin.ko"
+	[ -c /dev/rdax_pin ]
+}
+
 fresh_fs()
 {
 	do_mkfs "$FS" "$DEV"
@@ -75,6 +83,30 @@ with()
 	timeout 60 "$BIN/$program" "$test" "$MNT/$test.$RANDOM" "$@"
 	[ "$FS" != rdaxfs ] ||
 		mount -o "remount,drain=bounded,drain_ms=1000" "$MNT"
+}
+
+# small_volumes MIB COUNT: that many volumes of this size on the device under
+# test, which are soon full: /dev/mapper/rdax-small1 and so on.
+small_volumes()
+{
+	local sectors=$(($1 * MiB / 512)) i
+
+	for ((i = 1; i <= $2; i++)); do
+		dmsetup create "rdax-small$i" \
+			--table "0 $sectors linear $DEV $((i * sectors))"
+	done
+}
+
+# Of what a failed test may have left mounted, too.
+remove_volumes()
+{
+	local volume
+
+	for volume in /dev/mapper/rdax-small*; do
+		[ -b "$volume" ] || continue
+		umount "$volume" 2>/dev/null || :
+		dmsetup remove --retry "${volume##*/}"
+	done
 }
 
 # p PROGRAM TEST [ARGS...]: a test of a helper, in a directory of its own.

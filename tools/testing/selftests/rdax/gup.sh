@@ -6,6 +6,7 @@
 need_root
 RDAX_FS=${1:-xfs ext4}
 use_ns memmap
+[ "$RDAX_FS" != rdaxfs ] || random_delays
 
 gup()
 {

@@ -12,6 +12,7 @@
 #   RDAX_SELFTESTS   directory of the compiled helpers (default: this one)
 #   RDAX_BUILD       directory of the modules, for those modprobe cannot find
 #   RDAX_DISK        scratch disk that is not pmem
+#   RDAX_DELAY_US    see random_delays()
 
 set -u
 
@@ -206,6 +207,7 @@ finish()
 	done
 	on_exit
 	umount_all
+	no_delays
 	for ns in "${!boot_driver[@]}"; do
 		[ "$(driver_of "$ns")" = "${boot_driver[$ns]}" ] ||
 			bind_to "$ns" "${boot_driver[$ns]}" || rc=1
@@ -433,6 +435,21 @@ hold_end()
 {
 	echo quit >&"${HOLD[1]}"
 	wait "$HOLD_PID"
+}
+
+# random_delays: from here on to the end of the script tasks are delayed at
+# random, RDAX_DELAY_US microseconds at most (default 200), between the steps of
+# drains, faults and pins. Only kernels with debug assertions can.
+DELAYS=/sys/kernel/debug/rdax
+random_delays()
+{
+	[ -e "$DELAYS/delay_us" ] || return 0
+	echo "${RDAX_DELAY_US:-200}" >"$DELAYS/delay_us"
+}
+
+no_delays()
+{
+	[ ! -e "$DELAYS/delay_us" ] || echo 0 >"$DELAYS/delay_us"
 }
 
 # dbg NAME: a counter of the driver under test.
