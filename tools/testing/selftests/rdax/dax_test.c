@@ -41,6 +41,8 @@ static void say(const char *what, const char *fmt, va_list ap)
 	fputc('\n', stderr);
 }
 
+void (*on_fail)(void);
+
 void fail(const char *fmt, ...)
 {
 	va_list ap;
@@ -49,6 +51,8 @@ void fail(const char *fmt, ...)
 	say("FAIL: ", fmt, ap);
 	va_end(ap);
 	trace_drop();
+	if (on_fail)
+		on_fail();
 	_exit(1);
 }
 

@@ -44,6 +44,8 @@ struct cmd {
 int run_cmd(const struct cmd *cmds, int argc, char **argv);
 
 void __noreturn __printf(1, 2) fail(const char *fmt, ...);
+/* What fail() does before the process exits, if set. */
+extern void (*on_fail)(void);
 void __noreturn __printf(1, 2) skip(const char *fmt, ...);
 void __printf(1, 2) note(const char *fmt, ...);
 
