@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # What is read while blocks are taken away: see fs_drain_data.c. XFS and ext4 only
 # say what they do.
-#   RDAX_SECONDS   for each test (default 8)
+#   RDAX_SECONDS   for each test (default 6)
 #   RDAX_SEED      repeats a run, as far as its tasks are scheduled alike
 #   RDAX_DELAY_US  delays at random between the steps, on debug kernels
 . "$(dirname "$0")/fs.sh"
@@ -11,7 +11,7 @@ use_fs rdaxfs
 load_pin || plan_skip "no rdax_pin"
 random_delays
 
-SECONDS_EACH=${RDAX_SECONDS:-8}
+SECONDS_EACH=${RDAX_SECONDS:-6}
 SEED=${RDAX_SEED:-$RANDOM$RANDOM}
 VOLUME=/dev/mapper/rdax-small1
 
@@ -43,7 +43,7 @@ data()
 setup()
 {
 	[ -b "${RDAX_DISK:-}" ] || skip "no scratch disk in RDAX_DISK"
-	small_volumes 24 1
+	small_volumes 14 1
 }
 
 # peer FS: the same on another file system, without holders. No failure of ours.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # No block is another file's while somebody holds its page: see fs_reuse.c and
 # fs_reuse_storm.c. XFS and ext4 only say what they do: fs_reuse_peer.c.
-#   RDAX_SECONDS   for each of the random tests (default 10)
+#   RDAX_SECONDS   for each of the random tests (default 8)
 #   RDAX_SEED      repeats a run
 #   RDAX_DELAY_US  delays at random between the steps, on debug kernels
 . "$(dirname "$0")/fs.sh"
@@ -11,7 +11,7 @@ use_fs rdaxfs
 load_pin || plan_skip "no rdax_pin"
 random_delays
 
-SECONDS_EACH=${RDAX_SECONDS:-10}
+SECONDS_EACH=${RDAX_SECONDS:-8}
 SEED=${RDAX_SEED:-$RANDOM$RANDOM}
 MNT2=$TMP/mnt2
 VOLUME=/dev/mapper/rdax-small
