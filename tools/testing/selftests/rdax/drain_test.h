@@ -54,6 +54,13 @@ static inline long long limit(void)
 			note("not kept: " __VA_ARGS__);			\
 	} while (0)
 
+/*
+ * A drain that did not end in time. Whom it waits for may wait for it, so there
+ * would be no end to waiting for either; exiting kills them.
+ */
+#define not_ended()							\
+	promise(false, "a drain did not end within %lld ms", limit() / MS)
+
 static inline void __printf(2, 3) result(const char *key, const char *fmt, ...)
 {
 	FILE *f = fopen(getenv("DRAIN_RESULTS"), "a");
