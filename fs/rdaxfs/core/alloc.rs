@@ -186,9 +186,14 @@ impl Allocator {
         goal: Option<u64>,
         home: usize,
     ) -> Result<Run> {
+        let mut swept = false;
         loop {
             let run = match self.pick(purpose, len, goal, home) {
-                Err(Error::NoSpace) if self.sweep(medium) > 0 => continue,
+                // Another sweep may have freed some since.
+                Err(Error::NoSpace) if self.sweep(medium) > 0 || !swept => {
+                    swept = true;
+                    continue;
+                }
                 run => run?,
             };
             if let Some(run) = self.screen(medium, purpose, run)? {
