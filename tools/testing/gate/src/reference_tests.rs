@@ -35,7 +35,10 @@ impl Ticket {
             .chain([round])
             .collect();
         rounds.dedup();
-        let soon = self.faults.last().is_none_or(|&(_, last)| round <= last + 1);
+        let soon = self
+            .faults
+            .last()
+            .is_none_or(|&(_, last)| round <= last + 1);
         pos >= self.from && ascending && rounds.len() <= 2 && soon
     }
 }

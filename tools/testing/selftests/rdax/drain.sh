@@ -38,6 +38,9 @@
 #   RDAX_DRAINS	how many times 216 drains there are (1): 4 in each of the 36 storms
 #			of up to 4 threads, 3 of 8, 2 of 16, and 1 of 64; 0: no storms
 #   RDAX_HOLD		how many seconds test 4 holds its page (3)
+#   RDAX_SLACK		how many times the bounds of 1, 2 and 5 may be exceeded: 1, but on a
+#			kernel with KASAN 10. There a VM is slow and not alone on its host;
+#			it is to find errors and drains that starve, the others are to time
 #   RDAX_LIMIT_MS	how long to wait for a drain of rdaxfs, which then has failed (15000)
 #   RDAX_CONTROL_MS	how long to wait for ext4 and XFS (1000)
 . "$(dirname "$0")/fs.sh"
@@ -51,6 +54,11 @@ HOLD_SECONDS=${RDAX_HOLD:-3}
 # Of tests 1 and 5.
 ROUNDS=20
 FAR_ROUNDS=10
+
+# Nothing but the kernel itself says so.
+if grep -q ' kasan_report$' /proc/kallsyms; then
+	export RDAX_SLACK=${RDAX_SLACK:-10}
+fi
 
 use_fs rdaxfs
 load_pin || plan_skip "no rdax_pin"

@@ -132,9 +132,9 @@ static void cmd_refault(char **argv)
 	}
 	result(key, "%d of %d, median %.1f ms, max %.1f ms", ended, n,
 	       percentile(late, ended, 50) / 1e6, percentile(late, ended, 100) / 1e6);
-	promise(percentile(late, ended, 100) <= PROMPT,
+	promise(percentile(late, ended, 100) <= slack() * PROMPT,
 		"%lld us after the release, allowed are %lld",
-		percentile(late, ended, 100) / 1000, PROMPT / 1000);
+		percentile(late, ended, 100) / 1000, slack() * PROMPT / 1000);
 }
 
 #define PUNCHES		20
@@ -419,7 +419,7 @@ static void cmd_far(char **argv)
 		result(key, "%d of %d, median %.1f ms; without pin %.1f ms",
 		       ended, n, median / 1e6, usual / 1e6);
 	promise(ended == n, "%d punches were delayed", n - ended);
-	promise(median <= 2 * usual, "twice as long with a pin");
+	promise(median <= 2 * slack() * usual, "twice as long with a pin");
 }
 
 static const struct cmd cmds[] = {

@@ -40,6 +40,12 @@ static inline long long limit(void)
 	return knob("RDAX_LIMIT_MS", 15000) * MS;
 }
 
+/* By how much the bounds are longer than those that are promised. */
+static inline long long slack(void)
+{
+	return knob("RDAX_SLACK", 1);
+}
+
 /* Until what nothing keeps from ending has ended. */
 #define RESCUED		(30000 * MS)
 
