@@ -13,6 +13,7 @@
 
 use_fs rdaxfs
 load_pin || plan_skip "no rdax_pin"
+random_delays
 export DRAINS_FILE=/sys/kernel/debug/rdaxfs/$DISK/drains
 
 strict()

@@ -62,6 +62,8 @@ fi
 
 use_fs rdaxfs
 load_pin || plan_skip "no rdax_pin"
+# Only if asked for: it takes the time of drains.
+[ -z "${RDAX_DELAY_US:-}" ] || random_delays
 [ -b "${RDAX_DISK:-}" ] || plan_skip "no scratch disk in RDAX_DISK"
 
 # Then only the drain itself makes it end; unlink does not wait in any case.
