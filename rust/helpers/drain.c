@@ -317,7 +317,6 @@ static u64 unreferenced(u64 pfn, u64 nr)
 #pragma GCC unroll 8
 		for (i = 0; i < 8; i++)
 			refs |= page_ref_count(page + i);
-		VM_WARN_ON_ONCE(PageCompound(page));
 		if (refs)
 			break;
 		if (done % BATCH == 0)
@@ -351,7 +350,7 @@ u64 rdax_helper_dax_idle_run(u64 pfn, u64 nr, bool *idle, unsigned long *huge)
 {
 	u64 done;
 
-	/* Only orphans are large here. */
+	/* Only orphans are large here, or what another fault is just mapping. */
 	if (!READ_ONCE(*huge)) {
 		done = unreferenced(pfn, nr);
 		*idle = true;
