@@ -236,6 +236,11 @@ impl<T: OnVolume> Inode<T> {
     /// Context: process context, sleeps. Nobody maps the file any more.
     pub fn drain_final(&self) {
         delay::point(Point::Evict);
+        self.remove_all();
+    }
+
+    /// Takes all entries out, and leaves held pages to their holders.
+    fn remove_all(&self) {
         let held = self.remove(Pages::ALL, Blocks::Leave);
         deferred(self, &PageRange::ALL, held, 0);
     }
@@ -245,8 +250,7 @@ impl<T: OnVolume> Inode<T> {
     /// Context: process context, sleeps.
     pub(super) fn orphan_all(&self, _lock: &NoFaults<'_, T>) {
         self.unmap(Pages::ALL);
-        let held = self.remove(Pages::ALL, Blocks::Leave);
-        deferred(self, &PageRange::ALL, held, 0);
+        self.remove_all();
     }
 
     /// Whether the page at byte `at` of the volume belongs to an orphan, which the DAX core cannot

@@ -57,15 +57,20 @@ impl<T: Gated> VmFault<'_, T> {
         Gate::access(self.pgoff(), range)
     }
 
+    /// Asks the gate, but not while it is idle: then there is no access to be made up.
+    #[inline]
+    fn ask(&self, ask: impl FnOnce(&Gate, &Access) -> Passage) -> Passage {
+        let gate = T::gate(self.inode().data());
+        if gate.is_idle() {
+            return Passage::Open;
+        }
+        ask(gate, &self.access())
+    }
+
     /// What the gate says. Asked before `invalidate_lock` is taken.
     #[inline]
     pub fn enter(&self) -> Passage {
-        let gate = T::gate(self.inode().data());
-        let passage = if gate.is_idle() {
-            Passage::Open
-        } else {
-            gate.enter(&self.access())
-        };
+        let passage = self.ask(Gate::enter);
         delay::point(Point::Entered);
         passage
     }
@@ -73,12 +78,7 @@ impl<T: Gated> VmFault<'_, T> {
     /// What the gate says under `invalidate_lock`.
     #[inline]
     pub fn recheck(&self, _lock: &InvalidateShared<'_, T>) -> Passage {
-        let gate = T::gate(self.inode().data());
-        let passage = if gate.is_idle() {
-            Passage::Open
-        } else {
-            gate.recheck(&self.access())
-        };
+        let passage = self.ask(Gate::recheck);
         delay::point(Point::Rechecked);
         passage
     }
