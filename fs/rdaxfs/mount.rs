@@ -9,6 +9,7 @@ use crate::{
     medium::Pmem,
     node::InodeData,
     options::{
+        Choice,
         Drain,
         OnError,
         Options, //

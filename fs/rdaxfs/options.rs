@@ -12,6 +12,25 @@ use rdax::{
     fs::context::Parameter, //
 };
 
+/// An option that is one of some words.
+pub(crate) trait Choice: Copy + PartialEq + 'static {
+    /// The words, in the order of the values' numbers; the first is the default.
+    const NAMES: [(&'static str, Self); 3];
+
+    /// The value with a number.
+    fn from_raw(raw: u32) -> Self {
+        let [(_, default), ..] = Self::NAMES;
+        let found = Self::NAMES.get(raw as usize).copied();
+        found.map_or(default, |(_, value)| value)
+    }
+
+    /// Its word.
+    fn name(self) -> &'static str {
+        let found = Self::NAMES.into_iter().find(|(_, value)| *value == self);
+        found.map_or("", |(name, _)| name)
+    }
+}
+
 /// What to do when the volume turns out to be corrupt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -24,26 +43,15 @@ pub(crate) enum OnError {
     Shutdown = 2,
 }
 
-impl OnError {
+impl Choice for OnError {
     const NAMES: [(&'static str, Self); 3] = [
         ("remount-ro", Self::RemountReadOnly),
         ("continue", Self::Continue),
         ("shutdown", Self::Shutdown),
     ];
+}
 
-    pub(crate) fn from_raw(raw: u32) -> Self {
-        match raw {
-            1 => Self::Continue,
-            2 => Self::Shutdown,
-            _ => Self::RemountReadOnly,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        let found = Self::NAMES.iter().find(|(_, value)| *value == self);
-        found.map_or("", |(name, _)| name)
-    }
-
+impl OnError {
     /// What happens, for messages.
     pub(crate) fn consequence(self) -> &'static str {
         match self {
@@ -69,25 +77,12 @@ pub(crate) enum Drain {
     NoWait = 2,
 }
 
-impl Drain {
+impl Choice for Drain {
     const NAMES: [(&'static str, Self); 3] = [
         ("bounded", Self::Bounded),
         ("strict", Self::Strict),
         ("nowait", Self::NoWait),
     ];
-
-    pub(crate) fn from_raw(raw: u32) -> Self {
-        match raw {
-            1 => Self::Strict,
-            2 => Self::NoWait,
-            _ => Self::Bounded,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        let found = Self::NAMES.iter().find(|(_, value)| *value == self);
-        found.map_or("", |(name, _)| name)
-    }
 }
 
 /// Mount options.
