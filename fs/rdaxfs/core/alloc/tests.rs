@@ -60,7 +60,7 @@ impl Medium for Pages {
 
 #[derive(Clone, Debug)]
 enum Op {
-    Alloc(u8, u64, Option<u64>),
+    Alloc(Purpose, u64, Option<u64>),
     Free(usize, bool),
 }
 
@@ -68,7 +68,15 @@ fn op() -> impl Strategy<Value = Op> {
     let len = prop_oneof![3 => 1..10u64, 2 => 1..2000u64];
     let goal = prop::option::of(0..16 * MIB);
     prop_oneof![
-        3 => (0..4u8, len, goal).prop_map(|(purpose, len, goal)| Op::Alloc(purpose, len, goal)),
+        3 => (0..4u8, len, goal).prop_map(|(purpose, len, goal)| {
+            let purpose = match purpose {
+                0 => Purpose::Metadata,
+                1 => Purpose::Small,
+                2 => Purpose::Stream(len % 777),
+                _ => Purpose::Huge,
+            };
+            Op::Alloc(purpose, len, goal.filter(|_| purpose != Purpose::Huge))
+        }),
         2 => (any::<usize>(), any::<bool>()).prop_map(|(which, part)| Op::Free(which, part)),
     ]
 }
@@ -94,13 +102,6 @@ proptest! {
         for op in ops {
             match op {
                 Op::Alloc(purpose, len, goal) => {
-                    let purpose = match purpose {
-                        0 => Purpose::Metadata,
-                        1 => Purpose::Small,
-                        2 => Purpose::Stream(len % 777),
-                        _ => Purpose::Huge,
-                    };
-                    let goal = goal.filter(|_| purpose != Purpose::Huge);
                     if let Ok(run) = alloc.alloc(&pages, purpose, len, goal, 0) {
                         prop_assert_eq!(pages.referenced(run.block, run.len), (false, run.len));
                         prop_assert!(purpose != Purpose::Huge || run.len % HUGE_BLOCKS == 0);
@@ -149,13 +150,6 @@ proptest! {
         for op in ops {
             match op {
                 Op::Alloc(purpose, len, goal) => {
-                    let purpose = match purpose {
-                        0 => Purpose::Metadata,
-                        1 => Purpose::Small,
-                        2 => Purpose::Stream(len % 777),
-                        _ => Purpose::Huge,
-                    };
-                    let goal = goal.filter(|_| purpose != Purpose::Huge);
                     match alloc.alloc(&Pages::default(), purpose, len, goal, (len % 7) as usize) {
                         Ok(run) => {
                             prop_assert!(run.len > 0 && run.len <= len);

@@ -13,7 +13,8 @@ use crate::{
         close,
         register,
         wait_access,
-        wait_open, //
+        wait_open,
+        Refused, //
     },
     range::PageRange,
     state::Access,
@@ -38,15 +39,18 @@ fn access(task: usize, pos: u64) -> Access {
     }
 }
 
+/// A task that faults on page 0.
+fn fault(gate: &Arc<LoomEnv>) -> thread::JoinHandle<Result<(), Refused>> {
+    let gate = gate.clone();
+    thread::spawn(move || wait_access(&*gate, &access(1, 0)))
+}
+
 #[test]
 fn opening_wakes_faults_and_pins() {
     check(|| {
         let gate = Arc::new(LoomEnv::new());
         let closed = close(gate.clone(), PageRange::page(0), 0).unwrap();
-        let fault = thread::spawn({
-            let gate = gate.clone();
-            move || wait_access(&*gate, &access(1, 0))
-        });
+        let fault = fault(&gate);
         let pin = thread::spawn({
             let gate = gate.clone();
             move || wait_open(&*gate, &PageRange::page(0))
@@ -87,10 +91,7 @@ fn a_ticket_wakes_its_task() {
     check(|| {
         let gate = Arc::new(LoomEnv::new());
         let closed = close(gate.clone(), PageRange::page(0), 0).unwrap();
-        let fault = thread::spawn({
-            let gate = gate.clone();
-            move || wait_access(&*gate, &access(1, 0))
-        });
+        let fault = fault(&gate);
         gate.arrivals.wait(0);
         assert_eq!(closed.no_progress(1000).tickets, 1);
         assert_eq!(fault.join().unwrap(), Ok(()));
