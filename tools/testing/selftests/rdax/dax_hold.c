@@ -79,15 +79,6 @@ static void hold(const char *mode, const char *path)
 	}
 }
 
-static void answer(const char *what, int code)
-{
-	if (code)
-		printf("%s %d\n", what, code);
-	else
-		printf("ok\n");
-	fflush(stdout);
-}
-
 int main(int argc, char **argv)
 {
 	char line[64], buf[PAGE];

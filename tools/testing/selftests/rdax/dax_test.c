@@ -56,6 +56,15 @@ void fail(const char *fmt, ...)
 	_exit(1);
 }
 
+void answer(const char *what, int code)
+{
+	if (code)
+		printf("%s %d\n", what, code);
+	else
+		printf("ok\n");
+	fflush(stdout);
+}
+
 void skip(const char *fmt, ...)
 {
 	va_list ap;

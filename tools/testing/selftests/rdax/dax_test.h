@@ -48,6 +48,8 @@ void __noreturn __printf(1, 2) fail(const char *fmt, ...);
 extern void (*on_fail)(void);
 void __noreturn __printf(1, 2) skip(const char *fmt, ...);
 void __printf(1, 2) note(const char *fmt, ...);
+/* On stdout, to who told the program to do something: "ok", or what and a code. */
+void answer(const char *what, int code);
 
 /* Fails with the expression, errno and the place. */
 #define must(cond)						\

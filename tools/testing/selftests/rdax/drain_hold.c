@@ -82,15 +82,6 @@ static void let_go_of_it(void)
 	held = -1;
 }
 
-static void answer(const char *what, int code)
-{
-	if (code)
-		printf("%s %d\n", what, code);
-	else
-		printf("ok\n");
-	fflush(stdout);
-}
-
 static void answer_bool(bool yes)
 {
 	printf(yes ? "ok\n" : "no\n");

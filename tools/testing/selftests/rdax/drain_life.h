@@ -20,7 +20,6 @@
 #define FALLOC_FL_WRITE_ZEROES	0x80
 #endif
 
-#define MS		1000000LL
 /* How long to wait for what must come, in milliseconds. */
 #define LIMIT		20000
 /* What does not wait at all; CPUs are emulated, and slow. In milliseconds. */
@@ -38,14 +37,6 @@
 static inline bool is_control(void)
 {
 	return !getenv("DRAINS_FILE");
-}
-
-static inline long long now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / MS;
 }
 
 /* Between two looks at what has no event of its own. */

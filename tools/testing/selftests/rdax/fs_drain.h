@@ -7,17 +7,6 @@
 
 #include "fs_test.h"
 
-#define MS	1000000LL
-
-/* CLOCK_MONOTONIC in nanoseconds. */
-static inline long long now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 * MS + ts.tv_nsec;
-}
-
 static inline void pause_until(long long when)
 {
 	struct timespec ts = { when / (1000 * MS), when % (1000 * MS) };

@@ -487,10 +487,8 @@ static void run(long ops, long seconds)
 	static void (* const op[])(void) = { op_create, op_create, op_create,
 		op_symlink, op_link, op_remove, op_remove, op_rename,
 		op_rename, op_rename, op_attr, op_attr };
-	struct timespec now, end;
+	long long end = now_ms() + seconds * 1000;
 
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += seconds;
 	for (;; step++) {
 		log_text[step % LOG][0] = '\0';
 		op[below(12)]();
@@ -499,8 +497,7 @@ static void run(long ops, long seconds)
 				mount_again();
 			walk(0, ".");
 		}
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		if (seconds ? now.tv_sec >= end.tv_sec : step + 1 >= ops)
+		if (seconds ? now_ms() >= end : step + 1 >= ops)
 			break;
 	}
 	walk(0, ".");

@@ -35,7 +35,7 @@ struct task {
 	unsigned long done;
 };
 
-static struct timespec end;
+static long long end;
 static const char *pair;
 
 static size_t below(struct task *t, size_t n)
@@ -162,11 +162,7 @@ static const struct {
 
 static bool over(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec > end.tv_sec ||
-	       (now.tv_sec == end.tv_sec && now.tv_nsec >= end.tv_nsec);
+	return now_ms() >= end;
 }
 
 static void *run(void *arg)
@@ -251,10 +247,7 @@ static void race(unsigned int a, unsigned int b, long ms, const char *disk)
 	fd = sparse_file("f", SIZE);
 	map = map_pte(fd, 2 * SIZE, RW);
 	must(map != MAP_FAILED);
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_nsec += ms % 1000 * 1000000;
-	end.tv_sec += ms / 1000 + end.tv_nsec / 1000000000;
-	end.tv_nsec %= 1000000000;
+	end = now_ms() + ms;
 	for (i = 0; i < 2; i++) {
 		task[i].op = ops[op[i]].fn;
 		task[i].mark = marks[i];

@@ -326,7 +326,7 @@ static void random_round(unsigned int number)
 static void cmd_random(char **argv)
 {
 	u64 seed = strtoull(argv[1], NULL, 0);
-	struct timespec now, end;
+	long long end;
 	unsigned int round = 0;
 
 	note("seed %llu", seed);
@@ -334,12 +334,10 @@ static void cmd_random(char **argv)
 	begin_test(argv[2]);
 	add_volume(argv[3], argv[4]);
 	add_volume(argv[5], argv[6]);
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += strtol(argv[0], NULL, 0);
+	end = now_ms() + strtol(argv[0], NULL, 0) * 1000;
 	do {
 		random_round(round++);
-		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while (now.tv_sec < end.tv_sec);
+	} while (now_ms() < end);
 	note("%u rounds, %lu operations", round, step);
 }
 

@@ -13,14 +13,6 @@
 /* After which what has not ended is said to hang, in units of 10 ms. */
 #define PATIENCE	1000
 
-static long long now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
-
 static void do_take(const char *what, int fd)
 {
 	int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;

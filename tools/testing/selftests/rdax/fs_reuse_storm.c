@@ -265,7 +265,7 @@ static void one_step(struct volume *v, unsigned int i)
 int main(int argc, char **argv)
 {
 	pid_t pids[ARRAY_SIZE(storms)];
-	struct timespec now, end;
+	long long end;
 	unsigned int i, steps = 0;
 	siginfo_t info;
 	u64 seed;
@@ -289,14 +289,12 @@ int main(int argc, char **argv)
 		if (!pids[i])
 			run_task(i, rnd);
 	}
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += strtol(argv[1], NULL, 0);
+	end = now_ms() + strtol(argv[1], NULL, 0) * 1000;
 	do {
 		one_step(volumes, steps++);
-		clock_gettime(CLOCK_MONOTONIC, &now);
 		info.si_pid = 0;
 		must(!waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT));
-	} while (now.tv_sec < end.tv_sec && !info.si_pid);
+	} while (now_ms() < end && !info.si_pid);
 	__atomic_store_n(over, true, __ATOMIC_RELAXED);
 	for (i = 0; i < ARRAY_SIZE(storms); i++) {
 		must(waitpid(pids[i], &status, 0) == pids[i]);

@@ -84,6 +84,22 @@ static inline void want_gone(const char *path)
 		fail("%s: %m, want ENOENT", path);
 }
 
+#define MS	1000000LL
+
+/* CLOCK_MONOTONIC in nanoseconds. */
+static inline long long now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 * MS + ts.tv_nsec;
+}
+
+static inline long long now_ms(void)
+{
+	return now() / MS;
+}
+
 /* Returns when the clock that file times come from has moved. */
 static inline void next_tick(void)
 {
