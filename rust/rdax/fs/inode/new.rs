@@ -293,10 +293,11 @@ impl<T: FileSystem> Fresh<T> {
     /// Where it leads, if it is a symbolic link.
     pub fn set_link(&mut self, target: CString) {
         let storage = self.as_ptr().cast::<Storage<T>>();
-        // SAFETY: by the type invariant; path walks see the link only after the inode is
-        // published, and it lives as long as the storage.
+        // SAFETY: `self.as_ptr()` is the inode of a live `Storage<T>`, which `New::init` filled in,
+        // and until the inode is published this `Fresh` is the only user of its link. Path walks
+        // see the link only after that, and it lives as long as the storage.
         unsafe {
-            let link = (*storage).link.get().as_mut_unchecked().insert(target);
+            let link = (&mut *(*storage).link.get()).insert(target);
             let target = link.as_char_ptr().cast_mut();
             bindings::rdax_helper_inode_set_link(self.as_ptr(), target);
         }
