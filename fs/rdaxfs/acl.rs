@@ -23,6 +23,7 @@ use rdax::fs::{
 use rdaxfs_core::{
     AttrChange,
     Error as CoreError,
+    Locate,
     XattrMode, //
 };
 
@@ -50,7 +51,7 @@ pub(crate) fn get(inode: &Inode<Rdaxfs>, kind: Kind) -> Result<Option<Acl>> {
         ENOMEM => Err(err),
         _ => checked(
             sb,
-            Err(CoreError::Corrupt("access control list is invalid")),
+            Err(CoreError::corrupt("access control list is invalid").of_inode(inode.ino())),
         ),
     })
 }

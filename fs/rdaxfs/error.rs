@@ -2,11 +2,24 @@
 
 //! Errors of the core as the kernel's.
 
-use kernel::prelude::*;
+use core::fmt::Display as _;
+use kernel::{
+    fmt,
+    prelude::*, //
+};
 use rdaxfs_core::Error as CoreError;
 
 /// What the core returns.
 pub(crate) type CoreResult<T = ()> = rdaxfs_core::Result<T>;
+
+/// What is corrupt, for messages: the kernel has a trait of its own for what can be shown.
+pub(crate) struct Corrupt(pub(crate) rdaxfs_core::Corrupt);
+
+impl fmt::Display for Corrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// The number of an error.
 pub(crate) fn errno(error: CoreError) -> Error {

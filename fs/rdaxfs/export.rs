@@ -16,7 +16,10 @@ use rdax::fs::{
     Inode,
     SuperBlock, //
 };
-use rdaxfs_core::Error as CoreError;
+use rdaxfs_core::{
+    Error as CoreError,
+    Locate, //
+};
 
 impl Operations for Rdaxfs {
     fn inode_by_handle(
@@ -36,7 +39,8 @@ impl Operations for Rdaxfs {
         let parent = dir.data().read().inode().parent.get();
         match iget(sb, parent) {
             Err(err) if err == ESTALE => {
-                let corrupt = CoreError::Corrupt("directory is in a free inode");
+                let corrupt =
+                    CoreError::corrupt("parent directory is a free inode").of_inode(parent);
                 checked(sb, Err(corrupt))
             }
             parent => parent,

@@ -38,6 +38,8 @@ use rdaxfs_core::{
         MODE_REG,
         MODE_TYPE, //
     },
+    Error as CoreError,
+    Locate,
     Node, //
 };
 
@@ -63,7 +65,7 @@ fn target_of(sb: &SuperBlock<Rdaxfs>, node: &Node) -> Result<Option<CString>> {
     bytes.extend_from_slice(&target, GFP_KERNEL)?;
     bytes.push(0, GFP_KERNEL)?;
     let target = CStr::from_bytes_with_nul(&bytes).or_else(|_| {
-        let corrupt = rdaxfs_core::Error::Corrupt("symbolic link has a zero byte");
+        let corrupt = CoreError::corrupt("symbolic link has a zero byte").of_inode(node.ino());
         checked(sb, Err(corrupt))
     })?;
     Ok(Some(CString::try_from(target)?))

@@ -3,7 +3,10 @@
 //! What the glue keeps with a mounted volume.
 
 use crate::{
-    error::errno,
+    error::{
+        errno,
+        Corrupt, //
+    },
     failure,
     iomap,
     medium::Pmem,
@@ -24,6 +27,7 @@ use crate::{
 };
 use kernel::{
     debugfs::Dir,
+    fmt,
     prelude::*,
     str::CString,
     sync::{
@@ -170,26 +174,22 @@ impl Mount {
     /// The number of an error. If metadata is damaged this also does what `errors=` says.
     fn fail(&self, error: CoreError) -> Error {
         match error {
-            CoreError::Corrupt(what) => self.damaged("corrupt", what),
-            CoreError::Poison => self.damaged("poisoned", "metadata is lost"),
+            CoreError::Corrupt(corrupt) => {
+                self.damaged(fmt!("{}; run fsck.rdaxfs", Corrupt(corrupt)));
+            }
+            CoreError::Poison => self.damaged(fmt!("metadata is lost in failed memory")),
             _ => {}
         }
         errno(error)
     }
 
-    fn damaged(&self, how: &str, what: &str) {
+    fn damaged(&self, what: fmt::Arguments<'_>) {
         let action = self.options().on_error;
         if action == OnError::RemountReadOnly && self.is_stopped() {
             // Has been said; one damaged directory can be looked at very often.
             return;
         }
-        pr_err!(
-            "{}: {}: {} ({})\n",
-            *self.device,
-            how,
-            what,
-            action.consequence()
-        );
+        pr_err!("{}: {} ({})\n", *self.device, what, action.consequence());
         // Best effort: a volume that takes no changes is not marked.
         let _ = self.core.mark_errors();
         match action {

@@ -48,6 +48,7 @@ use rdaxfs_core::{
         MODE_LNK, //
     },
     Error as CoreError,
+    Locate,
     NewInode,
     Node,
     RenameKind, //
@@ -146,7 +147,7 @@ impl DirOperations for Rdaxfs {
         let Some(found) = checked(sb, found)? else {
             return Ok(None);
         };
-        let corrupt = |what| checked(sb, Err(CoreError::Corrupt(what)));
+        let corrupt = |what| checked(sb, Err(CoreError::corrupt(what).of_inode(found.ino)));
         let inode = match iget(sb, found.ino) {
             Err(err) if err == ESTALE => return corrupt("entry names a free inode"),
             inode => inode?,

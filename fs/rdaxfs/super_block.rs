@@ -54,6 +54,8 @@ use rdaxfs_core::{
         MAX_FILE_SIZE,
         NAME_MAX, //
     },
+    Error as CoreError,
+    Locate,
     Medium,
     MountOptions,
     Recovery,
@@ -155,7 +157,7 @@ impl FileSystem for Rdaxfs {
     fn root(sb: &SuperBlock<Self>) -> Result<ARef<Inode<Self>>> {
         let root = inode::iget(sb, sb.data().core().root())?;
         if !root.is_dir() {
-            let corrupt = rdaxfs_core::Error::Corrupt("root is no directory");
+            let corrupt = CoreError::corrupt("root is no directory").of_inode(root.ino());
             return checked(sb, Err(corrupt));
         }
         Ok(root)

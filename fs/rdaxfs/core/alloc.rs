@@ -23,6 +23,7 @@ use crate::{
         LockClass,
         Vec, //
     },
+    error::Locate,
     Error,
     Medium,
     Result, //
@@ -351,10 +352,12 @@ impl Allocator {
     /// allocated at all.
     pub(crate) fn take(&self, run: Run) -> Result {
         if run.len == 0 || !self.layout.is_data(run.block, run.len) {
-            return Err(Error::Corrupt("reference to blocks that hold no data"));
+            return Err(
+                Error::corrupt("reference to a block that holds no data").in_block(run.block)
+            );
         }
         if !self.each_shard(run, |shard, bit, len| shard.take_all(bit, len)) {
-            return Err(Error::Corrupt("block is in use twice"));
+            return Err(Error::corrupt("block is in use twice").in_block(run.block));
         }
         self.free.sub(run.len);
         Ok(())

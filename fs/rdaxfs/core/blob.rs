@@ -9,6 +9,7 @@ use crate::{
         Taken, //
     },
     env::Vec,
+    error::Locate,
     medium::{
         InFlight,
         Medium,
@@ -89,17 +90,19 @@ pub(crate) fn chain(
     let mut block = head;
     for _ in 0..MAX_BLOCKS {
         if !layout.is_data(block, 1) {
-            return Err(Error::Corrupt("chain of blob blocks leads nowhere"));
+            return Err(Error::corrupt_value("blob has a bad next block", block).of_inode(ino));
         }
         medium.load(block.saturating_mul(BLOCK_SIZE), &mut bytes)?;
-        let blob = Blob::decode(&bytes, ino, generation)?;
+        let blob = Blob::decode(&bytes, ino, generation)
+            .of_inode(ino)
+            .in_block(block)?;
         visit(block, &blob)?;
         block = blob.next;
         if block == 0 {
             return Ok(());
         }
     }
-    Err(Error::Corrupt("chain of blob blocks is too long"))
+    Err(Error::corrupt("chain of blob blocks is too long").of_inode(ino))
 }
 
 /// Whether block `wanted`, which need not be readable, is in the chain that begins at block `head`

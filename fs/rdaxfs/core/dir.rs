@@ -17,6 +17,7 @@ use crate::{
     },
     change::Change,
     env::Vec,
+    error::Locate,
     extents::Plan,
     journal::Tx,
     medium::{
@@ -85,7 +86,9 @@ impl<M: Medium> Volume<M> {
     fn dir_block_at(&self, dir: &Node, block: u64) -> Result<u64> {
         let entry = dir.map.at_or_after(block).map(|entry| entry.extent);
         let extent = entry.filter(|extent| extent.lblk <= block && !extent.unwritten);
-        let extent = extent.ok_or(Error::Corrupt("directory has a hole"))?;
+        let extent = extent.ok_or_else(|| {
+            Error::corrupt_value("directory has a hole at block", block).of_inode(dir.ino())
+        })?;
         let offset = block.saturating_sub(extent.lblk);
         Ok(extent
             .pblk
@@ -108,10 +111,13 @@ impl<M: Medium> Volume<M> {
         bytes: &mut [u8],
         mut visit: impl FnMut(usize, &Dirent<'_>) -> Result<bool>,
     ) -> Result {
-        self.medium().load(self.dir_block_at(dir, block)?, bytes)?;
+        let at = self.dir_block_at(dir, block)?;
+        self.medium().load(at, bytes)?;
         let mut slot = 0usize;
         while slot < DIR_SLOTS {
-            let dirent = Dirent::decode(bytes, slot, dir.ino())?;
+            let dirent = Dirent::decode(bytes, slot, dir.ino())
+                .of_inode(dir.ino())
+                .in_block(at / BLOCK_SIZE)?;
             if !visit(slot, &dirent)? {
                 break;
             }
@@ -159,8 +165,11 @@ impl<M: Medium> Volume<M> {
         let left = DIR_SLOTS.saturating_sub(place as usize % DIR_SLOTS);
         let len = left.saturating_mul(DIR_SLOT).min(ENTRY_MAX);
         let bytes = bytes.get_mut(..len).ok_or(Error::Invalid)?;
-        self.medium().load(self.place_at(dir, place)?, bytes)?;
-        Ok(Dirent::decode(bytes, 0, dir.ino())?)
+        let at = self.place_at(dir, place)?;
+        self.medium().load(at, bytes)?;
+        Dirent::decode(bytes, 0, dir.ino())
+            .of_inode(dir.ino())
+            .in_block(at / BLOCK_SIZE)
     }
 
     /// Looks `name` up in `dir`.
@@ -185,10 +194,13 @@ impl<M: Medium> Volume<M> {
             }
             Ok(same)
         })?;
-        if found.is_some_and(|found| !self.layout().is_inode_number(found.ino)) {
-            return Err(Error::Corrupt("entry names no inode"));
+        let names_none = |found: &Found| !self.layout().is_inode_number(found.ino);
+        match found.filter(names_none) {
+            Some(bad) => Err(
+                Error::corrupt_value("entry has a bad inode number", bad.ino).of_inode(dir.ino()),
+            ),
+            None => Ok(found),
         }
-        Ok(found)
     }
 
     /// Shows the entries of `dir` from position `from` (0 to begin) until `show` returns `false`,

@@ -17,6 +17,7 @@ use crate::{
         LockClass,
         Vec, //
     },
+    error::Locate,
     hash::{
         hash_number,
         Table, //
@@ -33,6 +34,7 @@ use rdaxfs_format::{
     DiskInode,
     ImapGroup,
     Layout,
+    BLOCK_SIZE,
     IMAP_GROUP_BLOCKS,
     IMAP_GROUP_SIZE,
     INODES_PER_BLOCK,
@@ -218,7 +220,7 @@ impl InodeTable {
         let _imap = self.imap.lock();
         let mut bytes = [0; IMAP_GROUP_SIZE];
         medium.load(at, &mut bytes)?;
-        let mut group = ImapGroup::decode(&bytes, index)?;
+        let mut group = ImapGroup::decode(&bytes, index).in_block(at / BLOCK_SIZE)?;
         group.set(block % IMAP_GROUP_BLOCKS, inodes);
         let mut tx = journal.begin(medium)?;
         tx.store(at, group.encode())?;
@@ -289,8 +291,10 @@ impl InodeTable {
         let index = block / IMAP_GROUP_BLOCKS;
         let mut bytes = [0; IMAP_GROUP_SIZE];
         let _imap = self.imap.lock();
-        medium.load(self.layout.imap_at(index), &mut bytes)?;
-        Ok(ImapGroup::decode(&bytes, index)?.get(block % IMAP_GROUP_BLOCKS))
+        let at = self.layout.imap_at(index);
+        medium.load(at, &mut bytes)?;
+        let group = ImapGroup::decode(&bytes, index).in_block(at / BLOCK_SIZE)?;
+        Ok(group.get(block % IMAP_GROUP_BLOCKS))
     }
 }
 

@@ -21,6 +21,7 @@ use crate::{
         LockClass,
         Vec, //
     },
+    error::Locate,
     medium::{
         check_range,
         Clean,
@@ -36,6 +37,7 @@ use rdaxfs_format::{
     EntryHead,
     Layout,
     SlotHead,
+    BLOCK_SIZE,
     ENTRY_HEAD,
     SLOT_HEAD,
     SLOT_PAYLOAD,
@@ -197,14 +199,14 @@ pub fn recover(medium: &impl Medium, layout: &Layout) -> Result<u64> {
     for number in 0..layout.slots {
         let at = layout.slot_at(number);
         medium.load(at, &mut slot)?;
-        if let Some((sequence, _)) = SlotHead::decode(&slot)? {
+        if let Some((sequence, _)) = SlotHead::decode(&slot).in_block(at / BLOCK_SIZE)? {
             let place = found.partition_point(|&(other, _)| other < sequence);
             found.insert(place, (sequence, at))?;
         }
     }
     for &(_, at) in found.iter() {
         medium.load(at, &mut slot)?;
-        if let Some((_, payload)) = SlotHead::decode(&slot)? {
+        if let Some((_, payload)) = SlotHead::decode(&slot).in_block(at / BLOCK_SIZE)? {
             // That it was found says that it is on the medium.
             let applied = apply(medium, payload, Stored::none().fence(medium)?)?;
             release(medium, at, applied)?;
@@ -219,8 +221,14 @@ pub fn pending(medium: &impl Medium, layout: &Layout) -> Result<u64> {
     let mut slot = Vec::filled(SLOT_SIZE, 0u8)?;
     let mut found = 0u64;
     for number in 0..layout.slots {
-        medium.load(layout.slot_at(number), &mut slot)?;
-        found = found.saturating_add(SlotHead::decode(&slot)?.is_some().into());
+        let at = layout.slot_at(number);
+        medium.load(at, &mut slot)?;
+        found = found.saturating_add(
+            SlotHead::decode(&slot)
+                .in_block(at / BLOCK_SIZE)?
+                .is_some()
+                .into(),
+        );
     }
     Ok(found)
 }

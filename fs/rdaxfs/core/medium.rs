@@ -133,6 +133,9 @@ impl Stored<InFlight> {
 pub(crate) fn check_range(size: u64, at: u64, len: u64) -> Result {
     match at.checked_add(len) {
         Some(end) if end <= size => Ok(()),
-        _ => Err(Error::Corrupt("reference past the end of the volume")),
+        _ => Err(Error::corrupt_value(
+            "reference past the end of the volume: byte",
+            at,
+        )),
     }
 }

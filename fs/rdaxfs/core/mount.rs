@@ -11,6 +11,7 @@ use crate::{
         Run, //
     },
     env::Vec,
+    error::Locate,
     itable::InodeTable,
     journal::{
         self,
@@ -119,8 +120,9 @@ impl<M: Medium> Scan<'_, M> {
     fn run(&mut self) -> Result {
         let mut bytes = [0; IMAP_GROUP_SIZE];
         for index in 0..self.layout.imap_groups() {
-            self.medium.load(self.layout.imap_at(index), &mut bytes)?;
-            let group = ImapGroup::decode(&bytes, index)?;
+            let at = self.layout.imap_at(index);
+            self.medium.load(at, &mut bytes)?;
+            let group = ImapGroup::decode(&bytes, index).in_block(at / BLOCK_SIZE)?;
             if group.is_empty() {
                 continue;
             }
@@ -140,7 +142,9 @@ impl<M: Medium> Scan<'_, M> {
         let (mut free, mut orphans) = (0u16, 0u64);
         for (index, bytes) in self.block.chunks_exact(INODE_SIZE).enumerate() {
             let ino = first.saturating_add(index as u64);
-            let inode = DiskInode::decode(bytes, ino)?;
+            let inode = DiskInode::decode(bytes, ino)
+                .of_inode(ino)
+                .in_block(block)?;
             if !inode.in_use() {
                 free |= 1 << index;
             } else if self.free_orphan(&inode)? {
@@ -181,13 +185,13 @@ impl<M: Medium> Scan<'_, M> {
         // Nearly all are like this, and building a map of them would take most of a mount's time.
         let mut extents: [Option<Extent>; INLINE_EXTENTS] = [None; INLINE_EXTENTS];
         for (slot, place) in (0..).zip(&mut extents) {
-            *place = inode.extent(slot).get()?;
+            *place = inode.extent(slot).get().of_inode(inode.ino.get())?;
         }
         extents.sort_unstable_by_key(|extent| extent.map(|extent| extent.lblk));
         let mut end = 0;
         for extent in extents.iter().flatten() {
             if extent.lblk < end {
-                return Err(Error::Corrupt("extents overlap"));
+                return Err(Error::corrupt("extents overlap").of_inode(inode.ino.get()));
             }
             end = extent.end();
             self.alloc.take(Run {

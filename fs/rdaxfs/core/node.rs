@@ -10,6 +10,7 @@ use crate::{
     blob,
     dir::DirIndex,
     env::Vec,
+    error::Locate,
     extents::{
         self,
         Entry,
@@ -84,7 +85,9 @@ impl Node {
     pub(crate) fn load(medium: &impl Medium, layout: &Layout, ino: u64) -> Result<Self> {
         let mut bytes = [0; INODE_SIZE];
         medium.load(layout.inode_at(ino), &mut bytes)?;
-        let disk = DiskInode::decode(&bytes, ino)?;
+        let disk = DiskInode::decode(&bytes, ino)
+            .of_inode(ino)
+            .in_block(layout.inode_block(ino))?;
         if !disk.in_use() {
             return Err(Error::Stale);
         }
@@ -98,7 +101,11 @@ impl Node {
         })?;
         if disk.is_symlink() {
             if disk.size.get() > SYMLINK_MAX as u64 || disk.size.get() == 0 {
-                return Err(Error::Corrupt("symbolic link has a bad length"));
+                return Err(Error::corrupt_value(
+                    "symbolic link has a bad length",
+                    disk.size.get(),
+                )
+                .of_inode(ino));
             }
             blob::chain(medium, layout, node.owner(), disk.extents.get(), |_, _| {
                 node.blob_blocks = node.blob_blocks.saturating_add(1);
@@ -112,11 +119,12 @@ impl Node {
         self.map = ExtentMap::default();
         self.extent_blocks = ExtentBlocks::default();
         self.free_slots.clear();
+        let owner = self.owner();
         for slot in (0..INLINE_EXTENTS).rev() {
-            let extent = self.disk.extent(slot).get()?;
+            let extent = self.disk.extent(slot).get();
+            let extent = extent.of_inode(owner.0)?;
             self.load_extent(layout, slot as Slot, extent)?;
         }
-        let owner = self.owner();
         extents::chain(
             medium,
             layout,
@@ -129,7 +137,8 @@ impl Node {
                 let number = self.extent_blocks.0.len().saturating_sub(1);
                 for (place, raw) in group.extents.iter().enumerate() {
                     let slot = ExtentBlocks::slot(number, index, place)?;
-                    self.load_extent(layout, slot, raw.get()?)?;
+                    let extent = raw.get().in_block(block)?;
+                    self.load_extent(layout, slot, extent)?;
                 }
                 Ok(())
             },
@@ -141,11 +150,16 @@ impl Node {
             return self.free_slots.push(slot);
         };
         if !layout.is_data(extent.pblk, extent.len) {
-            return Err(Error::Corrupt("extent reaches past the volume"));
+            return Err(
+                Error::corrupt_value("extent of blocks that hold no data:", extent.pblk)
+                    .of_inode(self.ino()),
+            );
         }
         let next = self.map.at_or_after(extent.lblk);
         if next.is_some_and(|next| next.extent.lblk < extent.end()) {
-            return Err(Error::Corrupt("extents overlap"));
+            return Err(
+                Error::corrupt_value("extents overlap at block", extent.lblk).of_inode(self.ino()),
+            );
         }
         self.map.insert(Entry { extent, slot })
     }

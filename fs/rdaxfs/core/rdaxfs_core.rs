@@ -37,7 +37,9 @@ pub use dir::{
 pub use env::fail_allocation;
 pub use env::Vec;
 pub use error::{
+    Corrupt,
     Error,
+    Locate,
     Result, //
 };
 pub use journal::{

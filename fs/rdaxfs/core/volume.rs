@@ -9,6 +9,7 @@ use crate::{
         Lock,
         LockClass, //
     },
+    error::Locate,
     itable::InodeTable,
     journal::{
         Journal,
@@ -329,10 +330,14 @@ pub fn load_super(medium: &impl Medium) -> Result<SuperBlock> {
     let mut bytes = [0; rdaxfs_format::SUPER_SIZE];
     let load = |at: u64, bytes: &mut [u8]| -> Result<SuperBlock> {
         medium.load(at, bytes)?;
-        let sb = SuperBlock::decode(bytes)?;
+        let sb = SuperBlock::decode(bytes).in_block(at / BLOCK_SIZE)?;
         match sb.layout().bytes() <= medium.size() {
             true => Ok(sb),
-            false => Err(Error::Corrupt("volume is larger than its device")),
+            false => Err(Error::corrupt_value(
+                "volume is larger than its device: blocks",
+                sb.layout().blocks,
+            )
+            .in_block(at / BLOCK_SIZE)),
         }
     };
     let first = load(0, &mut bytes);
@@ -364,7 +369,7 @@ impl FilterForeign for Result<SuperBlock> {
     fn filter_foreign(self, first: &Self) -> Self {
         match (&self, first) {
             (Ok(second), Ok(first)) if second.uuid != first.uuid => {
-                Err(Error::Corrupt("superblocks are of different volumes"))
+                Err(Error::corrupt("superblocks are of different volumes"))
             }
             _ => self,
         }

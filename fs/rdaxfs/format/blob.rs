@@ -5,7 +5,7 @@
 
 use crate::{
     crc32c,
-    ensure,
+    ensure_eq,
     Bad,
     Result, //
 };
@@ -53,19 +53,25 @@ pub struct Blob<'a> {
 impl<'a> Blob<'a> {
     /// Decodes a block of a blob of inode `owner` in its `generation`.
     pub fn decode(block: &'a [u8], owner: u64, generation: u32) -> Result<Self> {
-        let (head, rest) = Head::read_from_prefix(block).map_err(|_| Bad("blob is short"))?;
-        ensure(head.magic.get() == MAGIC, "blob has no magic")?;
+        let (head, rest) = Head::read_from_prefix(block).map_err(|_| Bad::new("blob is short"))?;
+        ensure_eq(head.magic.get(), MAGIC, "blob has a bad magic")?;
         let payload = usize::try_from(head.len.get())
             .ok()
             .and_then(|len| rest.get(..len));
-        let payload = payload.ok_or(Bad("blob is longer than a block"))?;
-        ensure(
-            head.crc.get() == checksum(&head, payload),
+        let payload = payload.ok_or(Bad::with(
+            "blob is longer than a block:",
+            head.len.get().into(),
+        ))?;
+        ensure_eq(
+            head.crc.get(),
+            checksum(&head, payload),
             "blob has a bad checksum",
         )?;
-        ensure(
-            head.owner.get() == owner && head.generation.get() == generation,
-            "blob belongs to another inode",
+        ensure_eq(head.owner.get(), owner, "blob has a bad owner")?;
+        ensure_eq(
+            head.generation.get(),
+            generation,
+            "blob has a bad generation",
         )?;
         Ok(Self {
             next: head.next.get(),

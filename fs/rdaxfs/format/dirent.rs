@@ -5,6 +5,8 @@
 use crate::{
     crc32c,
     ensure,
+    ensure_eq,
+    ensure_value,
     Bad,
     Result, //
 };
@@ -98,19 +100,21 @@ impl<'a> Dirent<'a> {
         let at = slot.saturating_mul(DIR_SLOT);
         let bytes = block.get(at..).unwrap_or_default();
         let (head, rest) =
-            DirentHead::read_from_prefix(bytes).map_err(|_| Bad("entry is past its block"))?;
-        ensure(head.magic == MAGIC, "entry has no magic")?;
+            DirentHead::read_from_prefix(bytes).map_err(|_| Bad::new("entry is past its block"))?;
+        ensure_eq(head.magic, MAGIC, "entry has a bad magic")?;
         let slots = usize::from(head.slots);
         let name_len = usize::from(head.name_len);
-        ensure(
+        ensure_value(
             slots > 0 && slots <= DIR_SLOTS.saturating_sub(slot),
-            "entry ends past its block",
+            head.slots,
+            "entry has a bad number of slots",
         )?;
         let name = rest
             .get(..name_len)
-            .ok_or(Bad("name ends past its block"))?;
-        ensure(
-            head.crc.get() == checksum(&head, name, dir),
+            .ok_or(Bad::new("name ends past its block"))?;
+        ensure_eq(
+            head.crc.get(),
+            checksum(&head, name, dir),
             "entry has a bad checksum",
         )?;
         let dirent = Self {
@@ -122,9 +126,10 @@ impl<'a> Dirent<'a> {
         if dirent.is_free() {
             ensure(name.is_empty(), "free slots have a name")?;
         } else {
-            ensure(
-                slots == Self::slots_for(name_len),
-                "entry has too many slots",
+            ensure_eq(
+                slots as u64,
+                Self::slots_for(name_len) as u64,
+                "entry has a bad number of slots",
             )?;
             ensure(valid_name(name), "entry has a bad name")?;
         }

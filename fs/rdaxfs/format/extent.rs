@@ -5,6 +5,8 @@
 use crate::{
     crc32c,
     ensure,
+    ensure_eq,
+    ensure_value,
     Bad,
     Result,
     MAX_BLOCKS, //
@@ -114,13 +116,22 @@ impl RawExtent {
             unwritten: logical & UNWRITTEN != 0,
         };
         let unused = !UNWRITTEN & !((1 << LBLK_BITS) - 1);
-        ensure(logical & unused == 0, "extent has unknown flags")?;
-        ensure(extent.len != 0, "extent is empty")?;
-        ensure(
-            extent.end() <= 1 << LBLK_BITS,
-            "extent ends past every file",
+        ensure_value(
+            logical & unused == 0,
+            logical & unused,
+            "extent has unknown flags",
         )?;
-        ensure(extent.pend() <= MAX_BLOCKS, "extent ends past every volume")?;
+        ensure(extent.len != 0, "extent is empty")?;
+        ensure_value(
+            extent.end() <= 1 << LBLK_BITS,
+            extent.end(),
+            "extent ends past every file:",
+        )?;
+        ensure_value(
+            extent.pend() <= MAX_BLOCKS,
+            extent.pend(),
+            "extent ends past every volume:",
+        )?;
         Ok(Some(extent))
     }
 }
@@ -163,26 +174,32 @@ impl ExtentGroup {
 
     /// Decodes a group and checks that it belongs where it was found.
     pub fn decode(bytes: &[u8], owner: u64, generation: u32, index: usize) -> Result<Self> {
-        let group = Self::read_from_bytes(bytes).map_err(|_| Bad("extent group is short"))?;
-        ensure(
-            group.magic.get() == GROUP_MAGIC,
-            "extent group has no magic",
+        let group = Self::read_from_bytes(bytes).map_err(|_| Bad::new("extent group is short"))?;
+        ensure_eq(
+            group.magic.get(),
+            GROUP_MAGIC,
+            "extent group has a bad magic",
         )?;
-        ensure(
-            group.crc.get() == group.checksum(),
+        ensure_eq(
+            group.crc.get(),
+            group.checksum(),
             "extent group has a bad checksum",
         )?;
-        ensure(
-            usize::from(group.index.get()) == index,
-            "extent group is misplaced",
+        ensure_eq(
+            u64::from(group.index.get()),
+            index as u64,
+            "extent group has a bad index",
         )?;
-        ensure(
-            group.owner.get() == owner && group.generation.get() == generation,
-            "extent group belongs to another inode",
+        ensure_eq(group.owner.get(), owner, "extent group has a bad owner")?;
+        ensure_eq(
+            group.generation.get(),
+            generation,
+            "extent group has a bad generation",
         )?;
-        ensure(
+        ensure_value(
             index == 0 || group.next.get() == 0,
-            "extent group has a next block",
+            group.next.get(),
+            "extent group has a next block:",
         )?;
         Ok(group)
     }

@@ -4,7 +4,7 @@
 
 use crate::{
     crc32c,
-    ensure,
+    ensure_eq,
     Bad,
     Result, //
 };
@@ -57,13 +57,14 @@ impl ImapGroup {
 
     /// Decodes the `index`th group and checks it.
     pub fn decode(bytes: &[u8], index: u64) -> Result<Self> {
-        let group = Self::read_from_bytes(bytes).map_err(|_| Bad("inode map is short"))?;
-        ensure(group.magic.get() == MAGIC, "inode map has no magic")?;
-        ensure(
-            group.crc.get() == group.checksum(),
+        let group = Self::read_from_bytes(bytes).map_err(|_| Bad::new("inode map is short"))?;
+        ensure_eq(group.magic.get(), MAGIC, "inode map has a bad magic")?;
+        ensure_eq(
+            group.crc.get(),
+            group.checksum(),
             "inode map has a bad checksum",
         )?;
-        ensure(group.index.get() == index, "inode map is misplaced")?;
+        ensure_eq(group.index.get(), index, "inode map has a bad index")?;
         Ok(group)
     }
 

@@ -4,7 +4,8 @@
 
 use crate::{
     crc32c,
-    ensure,
+    ensure_eq,
+    ensure_value,
     Bad,
     RawExtent,
     Result,
@@ -170,13 +171,10 @@ impl DiskInode {
 
     /// Decodes the inode with number `ino` and checks it.
     pub fn decode(bytes: &[u8], ino: u64) -> Result<Self> {
-        let inode = Self::read_from_bytes(bytes).map_err(|_| Bad("inode is short"))?;
-        ensure(inode.magic.get() == MAGIC, "inode has no magic")?;
-        ensure(
-            inode.crc.get() == inode.checksum(),
-            "inode has a bad checksum",
-        )?;
-        ensure(inode.ino.get() == ino, "inode has another number")?;
+        let inode = Self::read_from_bytes(bytes).map_err(|_| Bad::new("inode is short"))?;
+        ensure_eq(inode.magic.get(), MAGIC, "bad magic")?;
+        ensure_eq(inode.crc.get(), inode.checksum(), "bad checksum")?;
+        ensure_eq(inode.ino.get(), ino, "bad inode number")?;
         if inode.in_use() {
             inode.check()?;
         }
@@ -188,17 +186,19 @@ impl DiskInode {
             self.mode.get() & MODE_TYPE,
             MODE_DIR | MODE_REG | MODE_LNK | 0o010000 | 0o020000 | 0o060000 | 0o140000
         );
-        ensure(known, "inode has an unknown type")?;
-        ensure(
+        ensure_value(known, self.mode.get(), "unknown file type in mode")?;
+        ensure_value(
             self.size.get() <= MAX_FILE_SIZE,
-            "inode has a size past every file",
+            self.size.get(),
+            "bad size",
         )?;
-        ensure(
+        ensure_value(
             self.flags.get() & !InodeFlags::ALL == 0,
-            "inode has unknown flags",
+            self.flags.get(),
+            "unknown flags",
         )?;
         for time in [self.atime, self.mtime, self.ctime, self.btime] {
-            ensure(time.nsec() < 1_000_000_000, "inode has a bad time")?;
+            ensure_value(time.nsec() < 1_000_000_000, time.nsec(), "bad nanoseconds")?;
         }
         Ok(())
     }

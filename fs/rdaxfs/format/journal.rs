@@ -4,7 +4,7 @@
 
 use crate::{
     crc32c,
-    ensure,
+    ensure_eq,
     Bad,
     Result, //
 };
@@ -69,21 +69,23 @@ impl SlotHead {
     /// Decodes a slot and gives the number and payload of its transaction, if it holds one.
     pub fn decode(slot: &[u8]) -> Result<Option<(u64, &[u8])>> {
         let (head, rest) =
-            Self::read_from_prefix(slot).map_err(|_| Bad("journal slot is short"))?;
+            Self::read_from_prefix(slot).map_err(|_| Bad::new("journal slot is short"))?;
         let sequence = head.commit.get();
         if sequence == 0 {
             return Ok(None);
         }
-        ensure(
-            head.sequence.get() == sequence,
-            "journal slot has two numbers",
+        ensure_eq(
+            head.sequence.get(),
+            sequence,
+            "journal slot has two numbers:",
         )?;
         let payload = usize::try_from(head.len.get())
             .ok()
             .and_then(|len| rest.get(..len));
-        let payload = payload.ok_or(Bad("transaction is longer than its slot"))?;
-        ensure(
-            head.crc.get() == checksum(sequence, payload),
+        let payload = payload.ok_or(Bad::new("transaction is longer than its slot"))?;
+        ensure_eq(
+            head.crc.get(),
+            checksum(sequence, payload),
             "transaction has a bad checksum",
         )?;
         Ok(Some((sequence, payload)))
@@ -124,14 +126,16 @@ impl EntryHead {
     /// Takes the first store off `payload`: where, the data, and what is left.
     pub fn split(payload: &[u8]) -> Result<(u64, &[u8], &[u8])> {
         let (head, rest) =
-            Self::read_from_prefix(payload).map_err(|_| Bad("journal entry is short"))?;
+            Self::read_from_prefix(payload).map_err(|_| Bad::new("journal entry is short"))?;
         let len = usize::try_from(head.len.get()).unwrap_or(usize::MAX);
-        let data = rest.get(..len).ok_or(Bad("journal entry is too long"))?;
+        let data = rest
+            .get(..len)
+            .ok_or(Bad::new("journal entry is too long"))?;
         let rest = rest.get(len.next_multiple_of(8)..);
         Ok((
             head.at.get(),
             data,
-            rest.ok_or(Bad("journal entry is cut off"))?,
+            rest.ok_or(Bad::new("journal entry is cut off"))?,
         ))
     }
 }

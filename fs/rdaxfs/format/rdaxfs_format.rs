@@ -9,6 +9,7 @@
 
 #![cfg_attr(not(CONFIG_RUST), no_std)]
 
+mod bad;
 mod blob;
 mod crc;
 mod dirent;
@@ -21,6 +22,11 @@ mod superblock;
 #[cfg(test)]
 mod tests;
 
+pub use bad::{
+    Bad,
+    Result,
+    Value, //
+};
 pub use blob::{
     Blob,
     BLOB_PAYLOAD, //
@@ -102,18 +108,8 @@ pub const XATTR_VALUE_MAX: usize = 65536;
 /// The most bytes that the attributes of one inode take in encoded form.
 pub const XATTR_TOTAL_MAX: usize = 4 * XATTR_VALUE_MAX;
 
-/// A structure that does not check out, with what is wrong with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bad(pub &'static str);
-
-/// What checks of a structure return.
-pub type Result<T = ()> = core::result::Result<T, Bad>;
-
-/// Fails with `what` unless `holds`.
-pub(crate) fn ensure(holds: bool, what: &'static str) -> Result {
-    if holds {
-        Ok(())
-    } else {
-        Err(Bad(what))
-    }
-}
+pub(crate) use bad::{
+    ensure,
+    ensure_eq,
+    ensure_value, //
+};

@@ -4,7 +4,8 @@
 
 use crate::{
     crc32c,
-    ensure,
+    ensure_eq,
+    ensure_value,
     Bad,
     DiskTime,
     Layout,
@@ -117,34 +118,44 @@ impl SuperBlock {
     /// Decodes a superblock and checks it.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let bytes = bytes.get(..SUPER_SIZE).unwrap_or_default();
-        let sb = Self::read_from_bytes(bytes).map_err(|_| Bad("superblock is short"))?;
-        ensure(sb.magic == MAGIC, "superblock has no magic")?;
-        ensure(
-            sb.crc.get() == sb.checksum(),
-            "superblock has a bad checksum",
+        let sb = Self::read_from_bytes(bytes).map_err(|_| Bad::new("superblock is short"))?;
+        ensure_eq(
+            u64::from_le_bytes(sb.magic),
+            u64::from_le_bytes(MAGIC),
+            "superblock has a bad magic",
         )?;
-        ensure(
-            sb.version.get() == VERSION,
+        ensure_eq(sb.crc.get(), sb.checksum(), "superblock has a bad checksum")?;
+        ensure_eq(
+            sb.version.get(),
+            VERSION,
             "superblock has an unknown version",
         )?;
-        ensure(
-            sb.block_shift.get() == BLOCK_SHIFT,
-            "superblock has an unknown block size",
+        ensure_eq(
+            sb.block_shift.get(),
+            BLOCK_SHIFT,
+            "superblock has an unknown block shift",
         )?;
-        ensure(sb.state.get() <= 2, "superblock has an unknown state")?;
+        ensure_value(
+            sb.state.get() <= 2,
+            sb.state.get(),
+            "superblock has an unknown state",
+        )?;
         let blocks = sb.blocks.get();
-        ensure(
+        ensure_value(
             (MIN_BLOCKS..=MAX_BLOCKS).contains(&blocks),
-            "superblock has a bad size",
+            blocks,
+            "superblock has a bad number of blocks",
         )?;
         let layout = sb.layout();
-        ensure(
-            layout.slots == sb.slots.get(),
-            "superblock has another layout",
+        ensure_eq(
+            sb.slots.get(),
+            layout.slots,
+            "superblock has a bad number of journal slots",
         )?;
-        ensure(
+        ensure_value(
             layout.is_inode_number(sb.root.get()),
-            "superblock has a bad root",
+            sb.root.get(),
+            "superblock has a bad root inode number",
         )?;
         Ok(sb)
     }

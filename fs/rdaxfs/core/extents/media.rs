@@ -5,6 +5,7 @@
 use super::Slot;
 use crate::{
     env::Vec,
+    error::Locate,
     journal::Tx,
     medium::{
         InFlight,
@@ -48,7 +49,7 @@ pub(crate) fn chain(
     let mut bytes = [0; ExtentGroup::SIZE];
     while block != 0 {
         if !layout.is_data(block, 1) || block == met {
-            return Err(Error::Corrupt("chain of extent blocks leads nowhere"));
+            return Err(Error::corrupt_value("bad next block of extents", block).of_inode(ino));
         }
         if walked.is_power_of_two() {
             met = block;
@@ -56,11 +57,13 @@ pub(crate) fn chain(
         let mut next = 0;
         for index in 0..GROUPS_PER_BLOCK {
             medium.load(group_at(block, index), &mut bytes)?;
-            let group = ExtentGroup::decode(&bytes, ino, generation, index)?;
+            let group = ExtentGroup::decode(&bytes, ino, generation, index)
+                .of_inode(ino)
+                .in_block(block)?;
             if index == 0 {
                 next = group.next();
             }
-            visit(block, index, &group)?;
+            visit(block, index, &group).of_inode(ino)?;
         }
         block = next;
         walked = walked.saturating_add(1);
@@ -132,11 +135,10 @@ impl ExtentBlocks {
                 let at = group_at(*block, index);
                 let mut bytes = [0; ExtentGroup::SIZE];
                 medium.load(at, &mut bytes)?;
-                open = Some((
-                    number,
-                    at,
-                    ExtentGroup::decode(&bytes, ino, generation, index)?,
-                ));
+                let group = ExtentGroup::decode(&bytes, ino, generation, index)
+                    .of_inode(ino)
+                    .in_block(*block)?;
+                open = Some((number, at, group));
             }
             let group = open.as_mut().map(|(.., group)| group);
             let place = group.and_then(|group| group.extents.get_mut(far % GROUP_EXTENTS));

@@ -6,6 +6,7 @@ use super::touch;
 use crate::{
     blob::NewBlob,
     dir::Insertion,
+    error::Locate,
     itable::Reserved,
     journal::Tx,
     ops::xattr,
@@ -98,7 +99,7 @@ pub(super) fn add_link(disk: &mut DiskInode) -> Result {
 pub(super) fn drop_link(disk: &mut DiskInode) -> Result {
     let nlink = disk.nlink.get().checked_sub(1);
     disk.nlink
-        .set(nlink.ok_or(Error::Corrupt("inode has fewer links than names"))?);
+        .set(nlink.ok_or(Error::corrupt("fewer links than names").of_inode(disk.ino.get()))?);
     Ok(())
 }
 
@@ -116,9 +117,11 @@ impl<M: Medium> Volume<M> {
         let ino = reserved.ino();
         let mut old = [0; INODE_SIZE];
         self.medium().load(self.layout().inode_at(ino), &mut old)?;
-        let old = DiskInode::decode(&old, ino)?;
+        let old = DiskInode::decode(&old, ino)
+            .of_inode(ino)
+            .in_block(self.layout().inode_block(ino))?;
         if old.in_use() {
-            return Err(Error::Corrupt("inode is in use twice"));
+            return Err(Error::corrupt("inode is in use twice").of_inode(ino));
         }
         let generation = old.generation.get().wrapping_add(1);
         let mut disk = DiskInode::free(ino, generation);
@@ -279,7 +282,10 @@ impl<M: Medium> Volume<M> {
         let head = node.disk.extents.get();
         let target = crate::blob::read(self.medium(), self.layout(), node.owner(), head)?;
         if target.len() as u64 != node.size() {
-            return Err(Error::Corrupt("symbolic link has a bad length"));
+            return Err(
+                Error::corrupt_value("symbolic link has a bad length", node.size())
+                    .of_inode(node.ino()),
+            );
         }
         Ok(target)
     }

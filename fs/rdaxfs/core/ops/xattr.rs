@@ -11,6 +11,7 @@ use crate::{
         self,
         NewBlob, //
     },
+    error::Locate,
     ops::AttrChange,
     Error,
     Medium,
@@ -74,7 +75,7 @@ fn split(bytes: &[u8]) -> Result<(&[u8], &[u8], &[u8])> {
         let (value, rest) = rest.split_at_checked(usize::try_from(value_len).ok()?)?;
         Some((name, value, rest))
     };
-    parts().ok_or(Error::Corrupt("attribute is cut off"))
+    parts().ok_or(Error::corrupt("attribute is cut off"))
 }
 
 fn find<'b>(bytes: &'b [u8], name: &[u8]) -> Result<Option<&'b [u8]>> {
@@ -107,7 +108,9 @@ impl<M: Medium> Volume<M> {
             return Err(Error::NoAttribute);
         }
         let bytes = self.xattrs(node)?;
-        let value = find(&bytes, name)?.ok_or(Error::NoAttribute)?;
+        let value = find(&bytes, name)
+            .of_inode(node.ino())?
+            .ok_or(Error::NoAttribute)?;
         if let Some(out) = out {
             out.get_mut(..value.len())
                 .ok_or(Error::Range)?
@@ -121,7 +124,7 @@ impl<M: Medium> Volume<M> {
         let bytes = self.xattrs(node)?;
         let mut rest = &*bytes;
         while !rest.is_empty() {
-            let (name, _, next) = split(rest)?;
+            let (name, _, next) = split(rest).of_inode(node.ino())?;
             show(name);
             rest = next;
         }
@@ -138,7 +141,7 @@ impl<M: Medium> Volume<M> {
         attr: &AttrChange,
     ) -> Result {
         let old = self.xattrs(node)?;
-        let exists = find(&old, name)?.is_some();
+        let exists = find(&old, name).of_inode(node.ino())?.is_some();
         match (exists, mode, value) {
             (true, XattrMode::Create, _) => return Err(Error::Exists),
             (false, XattrMode::Replace, _) | (false, _, None) => return Err(Error::NoAttribute),
@@ -147,7 +150,7 @@ impl<M: Medium> Volume<M> {
         let mut bytes = Vec::new();
         let mut rest = &*old;
         while !rest.is_empty() {
-            let (other, value, next) = split(rest)?;
+            let (other, value, next) = split(rest).of_inode(node.ino())?;
             if other != name {
                 push(&mut bytes, other, value)?;
             }

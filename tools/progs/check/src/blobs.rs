@@ -137,7 +137,7 @@ impl<M: Medium> Checker<'_, M> {
             let loaded = self.medium.load(block.saturating_mul(BLOCK_SIZE), &mut raw);
             loaded.map_err(|_| bad(Kind::Io, block, "blob cannot be read"))?;
             let blob = Blob::decode(&raw, ino, generation)
-                .map_err(|why| bad(Kind::BadChain, block, why.0))?;
+                .map_err(|why| bad(Kind::BadChain, block, why.what))?;
             if let Err((_, other)) = self.claims.claim(block, 1, Owner::Blob(ino)) {
                 let text = format!("block of a blob also has {other}");
                 return Err(bad(Kind::BlockUsedTwice, block, &text));

@@ -110,7 +110,7 @@ impl<M: Medium> Checker<'_, M> {
                     let next = (slot + 1..DIR_SLOTS)
                         .find(|&next| Dirent::decode(bytes, next, dir).is_ok())
                         .unwrap_or(DIR_SLOTS);
-                    let problem = Problem::of(Kind::BadEntry, dir, why.0).at(block);
+                    let problem = Problem::of(Kind::BadEntry, dir, why.to_string()).at(block);
                     self.add(problem.fix(Fix::FreeSlots(dir, block, slot, next - slot)));
                     slot = next;
                 }

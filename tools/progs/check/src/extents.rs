@@ -47,7 +47,7 @@ impl<M: Medium> Checker<'_, M> {
         let loaded = self.medium.load(group_at(block, index), &mut bytes);
         loaded.map_err(|_| "extent group cannot be read")?;
         let (ino, generation) = (inode.ino.get(), inode.generation.get());
-        ExtentGroup::decode(&bytes, ino, generation, index).map_err(|bad| bad.0)
+        ExtentGroup::decode(&bytes, ino, generation, index).map_err(|bad| bad.what)
     }
 
     /// Checks the chain of blocks of extents, and returns as many blocks of it as are good.
@@ -135,7 +135,7 @@ impl<M: Medium> Checker<'_, M> {
                     placed.push((at, extent));
                     continue;
                 }
-                Err(bad) => bad.0,
+                Err(bad) => bad.what,
             };
             self.drop_extent(Kind::BadExtent, ino, at, why);
         }

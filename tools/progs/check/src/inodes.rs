@@ -101,7 +101,7 @@ impl<M: Medium> Checker<'_, M> {
                         }
                         None => InodeEdit::Free,
                     };
-                    bad.push(bad_inode(Kind::BadInode, ino, why.0, edit));
+                    bad.push(bad_inode(Kind::BadInode, ino, why.what, edit));
                 }
             }
         }

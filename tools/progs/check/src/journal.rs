@@ -50,7 +50,7 @@ pub(crate) fn check(medium: &impl Medium, layout: &Layout, report: &mut Report) 
                 }
                 Err(why) => report.add(bad(Kind::BadSlot, why)),
             },
-            Err(why) => report.add(bad(Kind::BadSlot, why.0)),
+            Err(why) => report.add(bad(Kind::BadSlot, why.what)),
         }
     }
     pending
@@ -63,7 +63,7 @@ fn check_stores(layout: &Layout, payload: &[u8]) -> std::result::Result<u64, &'s
     let first = layout.imap_at(0);
     let end = layout.end_block().saturating_mul(BLOCK_SIZE);
     while !rest.is_empty() {
-        let (at, data, next) = EntryHead::split(rest).map_err(|bad| bad.0)?;
+        let (at, data, next) = EntryHead::split(rest).map_err(|bad| bad.what)?;
         let last = at.checked_add(data.len() as u64);
         if at < first || last.is_none_or(|last| last > end) {
             return Err("transaction stores to where no metadata is");

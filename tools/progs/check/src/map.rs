@@ -35,7 +35,7 @@ impl<M: Medium> Checker<'_, M> {
                 .medium
                 .load(at, &mut bytes)
                 .map_err(|_| "inode map cannot be read");
-            match loaded.and_then(|()| ImapGroup::decode(&bytes, index).map_err(|bad| bad.0)) {
+            match loaded.and_then(|()| ImapGroup::decode(&bytes, index).map_err(|bad| bad.what)) {
                 Ok(group) => self.check_group(&group, &mut blocks),
                 Err(why) => {
                     let found = self.find_inode_blocks(index);

@@ -37,7 +37,7 @@ fn load(medium: &impl Medium, at: u64) -> Copy {
     let decoded = match SuperBlock::decode(&bytes) {
         Ok(sb) if sb.layout().bytes() > medium.size() => Err("volume is larger than its device"),
         Ok(sb) => Ok(sb),
-        Err(bad) => Err(bad.0),
+        Err(bad) => Err(bad.what),
     };
     Copy {
         bytes: Some(bytes),

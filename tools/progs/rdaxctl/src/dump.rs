@@ -121,7 +121,7 @@ fn supers(device: &Path) -> Result<Value> {
         let loaded = medium.load(block.saturating_mul(BLOCK_SIZE), &mut bytes);
         let value = match loaded.map(|()| SuperBlock::decode(&bytes)) {
             Err(error) => json!({ "block": block, "error": format!("{error:?}") }),
-            Ok(Err(bad)) => json!({ "block": block, "error": bad.0 }),
+            Ok(Err(bad)) => json!({ "block": block, "error": bad.to_string() }),
             Ok(Ok(sb)) => super_value(block, &sb),
         };
         shown.insert(name.into(), value);
@@ -168,7 +168,7 @@ fn journal(device: &Path) -> Result<Value> {
                 "sequence": sequence,
                 "stores": stores(payload),
             })),
-            Err(bad) => found.push(json!({ "slot": slot, "error": bad.0 })),
+            Err(bad) => found.push(json!({ "slot": slot, "error": bad.to_string() })),
         }
     }
     Ok(json!({ "slots": layout.slots, "transactions": found }))
@@ -184,7 +184,7 @@ fn stores(payload: &[u8]) -> Vec<Value> {
                 rest = next;
             }
             Err(bad) => {
-                list.push(json!({ "error": bad.0 }));
+                list.push(json!({ "error": bad.to_string() }));
                 break;
             }
         }
@@ -206,7 +206,7 @@ fn imap(device: &Path) -> Result<Value> {
                     .filter(|&bit| group.get(bit))
                     .map(|bit| index.saturating_mul(IMAP_GROUP_BLOCKS).saturating_add(bit)),
             ),
-            Err(bad) => errors.push(json!({ "group": index, "error": bad.0 })),
+            Err(bad) => errors.push(json!({ "group": index, "error": bad.to_string() })),
         }
     }
     Ok(json!({ "groups": layout.imap_groups(), "errors": errors, "inode_blocks": blocks }))

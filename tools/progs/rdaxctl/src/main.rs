@@ -142,7 +142,7 @@ fn run(command: &Command) -> Result<Value> {
 /// Fails for what `Error` says.
 fn on_medium<T>(path: &Path, result: rdaxfs_core::Result<T>) -> Result<T> {
     result.map_err(|error| match error {
-        rdaxfs_core::Error::Corrupt(what) => anyhow!("{}: {what}", path.display()),
+        rdaxfs_core::Error::Corrupt(corrupt) => anyhow!("{}: {corrupt}", path.display()),
         other => anyhow!("{}: {other:?}", path.display()),
     })
 }
