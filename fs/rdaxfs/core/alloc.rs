@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Free blocks. They are in memory only: what no inode uses is free.
+//! Free blocks. They are in memory only: what no inode uses is free, once it is known what all
+//! inodes use ([`Claims`]).
 //!
 //! The volume is cut into *chunks* of 2 MiB, aligned as the CPU's huge pages are, and the chunks
 //! into shards with a lock each. Large files take whole chunks; inodes, directories and small files
@@ -12,6 +13,7 @@
 //! aside](busy).
 
 mod busy;
+mod claims;
 mod shard;
 #[cfg(test)]
 mod tests;
@@ -29,6 +31,10 @@ use crate::{
     Result, //
 };
 use busy::Busy;
+pub(crate) use claims::{
+    Claims,
+    Space, //
+};
 use rdaxfs_format::{
     Layout,
     BLOCK_SIZE,
@@ -112,7 +118,7 @@ pub(crate) struct Allocator {
 impl Allocator {
     /// All that can be allocated is free. `pad` is how many blocks into a huge page block 0 is;
     /// `shards` how many tasks are to allocate at the same time.
-    pub(crate) fn new(layout: Layout, pad: u64, shards: u64) -> Result<Self> {
+    fn new(layout: Layout, pad: u64, shards: u64) -> Result<Self> {
         let pad = pad % HUGE_BLOCKS;
         let chunks = layout.blocks.saturating_add(pad).div_ceil(HUGE_BLOCKS);
         let count = shards.min(chunks / MIN_SHARD).max(1);
@@ -342,41 +348,48 @@ impl Allocator {
     pub(crate) fn free(&self, run: Run) {
         let freed = self.each_shard(run, |shard, bit, len| {
             shard.give(bit, len);
-            true
+            Ok(())
         });
-        debug_assert!(freed);
+        debug_assert!(freed.is_ok());
         self.free.add(run.len);
     }
 
-    /// Takes given blocks, while the volume is mounted. Fails if one is taken already or cannot be
-    /// allocated at all.
-    pub(crate) fn take(&self, run: Run) -> Result {
+    /// Takes those of given blocks that are free. Shows each word of the bits of the others to
+    /// `conflict`: the number of its first bit, and the mask. Fails if one cannot be allocated at
+    /// all; then none is taken.
+    fn claim_run(&self, run: Run, mut conflict: impl FnMut(u64, u64) -> Result) -> Result {
         if run.len == 0 || !self.layout.is_data(run.block, run.len) {
             return Err(
                 Error::corrupt("reference to a block that holds no data").in_block(run.block)
             );
         }
-        if !self.each_shard(run, |shard, bit, len| shard.take_all(bit, len)) {
-            return Err(Error::corrupt("block is in use twice").in_block(run.block));
-        }
-        self.free.sub(run.len);
-        Ok(())
+        let mut block = run.block;
+        self.each_shard(run, |shard, bit, len| {
+            let first = block.saturating_add(self.pad).saturating_sub(bit);
+            block = block.saturating_add(len);
+            let taken = shard.claim(bit, len, |bit, mask| {
+                conflict(first.saturating_add(bit), mask)
+            })?;
+            self.free.sub(taken);
+            Ok(())
+        })
     }
 
-    fn each_shard(&self, run: Run, mut f: impl FnMut(&mut Shard, u64, u64) -> bool) -> bool {
+    /// Returns how many bits all shards have up to the last block.
+    fn bits(&self) -> u64 {
+        self.layout.blocks.saturating_add(self.pad)
+    }
+
+    fn each_shard(&self, run: Run, mut f: impl FnMut(&mut Shard, u64, u64) -> Result) -> Result {
         let bits = self.shard_chunks.saturating_mul(HUGE_BLOCKS);
         let (mut block, mut left) = (run.block, run.len);
         while left > 0 {
-            let Some((shard, bit)) = self.locate(block) else {
-                return false;
-            };
+            let (shard, bit) = self.locate(block).ok_or(Error::Invalid)?;
             let len = left.min(bits.saturating_sub(bit));
-            if !f(&mut shard.lock(), bit, len) {
-                return false;
-            }
+            f(&mut shard.lock(), bit, len)?;
             block = block.saturating_add(len);
             left = left.saturating_sub(len);
         }
-        true
+        Ok(())
     }
 }

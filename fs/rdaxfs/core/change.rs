@@ -179,7 +179,7 @@ impl<M: Medium> Volume<M> {
     ) -> Result {
         let mut tx = self.begin()?;
         tx.after(before);
-        let change = Change::new(self.medium(), self.alloc(), node, plan, &mut tx)?;
+        let change = Change::new(self.medium(), self.alloc()?, node, plan, &mut tx)?;
         self.commit_change(tx, change, node, disk)
     }
 

@@ -331,7 +331,7 @@ impl<M: Medium> Volume<M> {
         let goal = dir.map.before(lblk).map(|entry| entry.extent.pend());
         let home = self.home(dir.ino());
         let taken = self
-            .alloc()
+            .alloc()?
             .borrow_good(self.medium(), Purpose::Small, goal, home)?;
         let block = taken.run().block;
         let mut bytes = Vec::filled(BLOCK_SIZE as usize, 0u8)?;
@@ -352,7 +352,7 @@ impl<M: Medium> Volume<M> {
             unwritten: false,
         };
         let plan = Plan::replace(&dir.map, lblk, lblk.saturating_add(1), &[extent])?;
-        let change = Change::new(self.medium(), self.alloc(), dir, plan, tx)?;
+        let change = Change::new(self.medium(), self.alloc()?, dir, plan, tx)?;
         change.store(tx, self.medium(), dir, disk)?;
         disk.size.set(dir.size().saturating_add(BLOCK_SIZE));
         Ok(Insertion {
@@ -419,7 +419,7 @@ impl<M: Medium> Volume<M> {
                 len: extent.len,
             })?;
         }
-        let change = Change::rebuild(self.medium(), self.alloc(), dir, &[], tx)?;
+        let change = Change::rebuild(self.medium(), self.alloc()?, dir, &[], tx)?;
         change.store(tx, self.medium(), dir, disk)?;
         disk.size.set(0);
         Ok(Removal {
@@ -439,7 +439,7 @@ impl<M: Medium> Volume<M> {
         change.finish(dir);
         dir.dir = Some(DirIndex::new(self.seed()));
         for &run in runs.iter() {
-            self.alloc().free(run);
+            self.free_blocks(run);
         }
     }
 

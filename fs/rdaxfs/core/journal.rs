@@ -119,7 +119,9 @@ impl<M: Medium> Tx<'_, M> {
     /// Adds a store of `data` at byte `at`.
     pub(crate) fn store(&mut self, at: u64, data: &[u8]) -> Result {
         let len = data.len();
-        check_range(self.medium.size(), at, len as u64)?;
+        if !is_target(&self.journal.layout, at, len) {
+            return Err(Error::Invalid);
+        }
         let padding = len.next_multiple_of(8).saturating_sub(len);
         let needs = ENTRY_HEAD.saturating_add(len).saturating_add(padding);
         if needs > SLOT_PAYLOAD.saturating_sub(self.payload.len()) {
@@ -191,22 +193,60 @@ fn release(medium: &impl Medium, slot_at: u64, _applied: Stored<Clean>) -> Resul
     Stored::write(medium, slot_at, &[0; 8])?.fence(medium)
 }
 
+/// Checks that all stores of a transaction go to where metadata can be, which is neither a
+/// superblock nor the journal, and returns how many they are.
+pub fn check_stores(layout: &Layout, payload: &[u8]) -> Result<u64> {
+    let mut rest = payload;
+    let mut stores = 0u64;
+    while !rest.is_empty() {
+        let (at, data, next) = EntryHead::split(rest)?;
+        if !is_target(layout, at, data.len()) {
+            return Err(Error::corrupt_value(
+                "transaction stores to where no metadata is: byte",
+                at,
+            ));
+        }
+        rest = next;
+        stores = stores.saturating_add(1);
+    }
+    Ok(stores)
+}
+
+/// Returns whether a transaction may store `len` bytes at byte `at`.
+fn is_target(layout: &Layout, at: u64, len: usize) -> bool {
+    let last = layout.end_block().saturating_mul(BLOCK_SIZE);
+    let end = at.checked_add(len as u64);
+    at >= layout.imap_at(0) && end.is_some_and(|end| end <= last)
+}
+
+/// Returns the transaction in `slot`, which was read from byte `at`, if there is one and all its
+/// stores may be done.
+fn decode<'s>(layout: &Layout, slot: &'s [u8], at: u64) -> Result<Option<(u64, &'s [u8])>> {
+    let block = at / BLOCK_SIZE;
+    let found = SlotHead::decode(slot).in_block(block)?;
+    if let Some((_, payload)) = found {
+        check_stores(layout, payload).in_block(block)?;
+    }
+    Ok(found)
+}
+
 /// Does the transactions again that the slots hold, in their order, and frees the slots. Returns
-/// how many there were. Idempotent: it can itself be interrupted.
+/// how many there were. Idempotent: it can itself be interrupted. All of them are checked before
+/// anything is stored.
 pub fn recover(medium: &impl Medium, layout: &Layout) -> Result<u64> {
     let mut found: Vec<(u64, u64)> = Vec::new();
     let mut slot = Vec::filled(SLOT_SIZE, 0u8)?;
     for number in 0..layout.slots {
         let at = layout.slot_at(number);
         medium.load(at, &mut slot)?;
-        if let Some((sequence, _)) = SlotHead::decode(&slot).in_block(at / BLOCK_SIZE)? {
+        if let Some((sequence, _)) = decode(layout, &slot, at)? {
             let place = found.partition_point(|&(other, _)| other < sequence);
             found.insert(place, (sequence, at))?;
         }
     }
     for &(_, at) in found.iter() {
         medium.load(at, &mut slot)?;
-        if let Some((_, payload)) = SlotHead::decode(&slot).in_block(at / BLOCK_SIZE)? {
+        if let Some((_, payload)) = decode(layout, &slot, at)? {
             // That it was found says that it is on the medium.
             let applied = apply(medium, payload, Stored::none().fence(medium)?)?;
             release(medium, at, applied)?;
@@ -223,12 +263,7 @@ pub fn pending(medium: &impl Medium, layout: &Layout) -> Result<u64> {
     for number in 0..layout.slots {
         let at = layout.slot_at(number);
         medium.load(at, &mut slot)?;
-        found = found.saturating_add(
-            SlotHead::decode(&slot)
-                .in_block(at / BLOCK_SIZE)?
-                .is_some()
-                .into(),
-        );
+        found = found.saturating_add(decode(layout, &slot, at)?.is_some().into());
     }
     Ok(found)
 }

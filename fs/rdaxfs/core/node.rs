@@ -3,10 +3,7 @@
 //! An inode in memory.
 
 use crate::{
-    alloc::{
-        Allocator,
-        Run, //
-    },
+    alloc::Run,
     blob,
     dir::DirIndex,
     env::Vec,
@@ -263,11 +260,6 @@ impl Node {
             })?;
         }
         Ok(())
-    }
-
-    /// Takes all its blocks from the free ones, while the volume is mounted.
-    pub(crate) fn claim(&self, medium: &impl Medium, layout: &Layout, alloc: &Allocator) -> Result {
-        self.each_run(medium, layout, |run| alloc.take(run))
     }
 }
 

@@ -50,7 +50,7 @@ impl<M: Medium> Volume<M> {
             Role::Volume("journal")
         } else if block < layout.first_block() {
             Role::Volume("inode map")
-        } else if self.alloc().is_free(block) {
+        } else if self.space().is_free(block) {
             Role::Free
         } else if self.inodes().is_inode_block(self.medium(), block) == Ok(true) {
             Role::Volume("inodes")

@@ -43,6 +43,7 @@ pub use error::{
     Result, //
 };
 pub use journal::{
+    check_stores,
     pending as pending_transactions,
     recover as recover_journal, //
 };

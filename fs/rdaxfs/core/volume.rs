@@ -3,7 +3,11 @@
 //! A mounted volume.
 
 use crate::{
-    alloc::Allocator,
+    alloc::{
+        Allocator,
+        Run,
+        Space, //
+    },
     env::{
         Atomic,
         Lock,
@@ -99,7 +103,7 @@ pub struct Volume<M: Medium> {
     medium: M,
     layout: Layout,
     journal: Journal,
-    alloc: Allocator,
+    space: Space,
     inodes: InodeTable,
     sb: Lock<SuperBlock>,
     root: u64,
@@ -113,7 +117,7 @@ pub(crate) struct Parts<M: Medium> {
     pub(crate) medium: M,
     pub(crate) sb: SuperBlock,
     pub(crate) journal: Journal,
-    pub(crate) alloc: Allocator,
+    pub(crate) space: Space,
     pub(crate) inodes: InodeTable,
     pub(crate) recovery: Recovery,
     pub(crate) options: MountOptions,
@@ -127,7 +131,7 @@ impl<M: Medium> Volume<M> {
             medium: parts.medium,
             layout,
             journal: parts.journal,
-            alloc: parts.alloc,
+            space: parts.space,
             inodes: parts.inodes,
             root: parts.sb.root.get(),
             sb: Lock::new(parts.sb, LockClass::Super)?,
@@ -153,6 +157,10 @@ impl<M: Medium> Volume<M> {
         self.recovery
     }
 
+    pub(crate) fn set_orphans_freed(&mut self, orphans: u64) {
+        self.recovery.orphans = orphans;
+    }
+
     /// The inode number of the root directory.
     pub fn root(&self) -> u64 {
         self.root
@@ -163,8 +171,34 @@ impl<M: Medium> Volume<M> {
         *self.sb.lock()
     }
 
-    pub(crate) fn alloc(&self) -> &Allocator {
-        &self.alloc
+    /// Returns the allocator. Fails with [`Error::ReadOnly`] if mounting the volume did not find
+    /// out which blocks are free.
+    pub(crate) fn alloc(&self) -> Result<&Allocator> {
+        self.space.allocator()
+    }
+
+    pub(crate) fn space(&self) -> &Space {
+        &self.space
+    }
+
+    /// Frees blocks that were allocated and never were to be seen in memory.
+    pub(crate) fn free_blocks(&self, run: Run) {
+        if let Ok(alloc) = self.alloc() {
+            alloc.free(run);
+        }
+    }
+
+    /// Frees blocks that were a file's, those that are referenced as soon as they no longer are.
+    pub(crate) fn release_blocks(&self, run: Run) {
+        if let Ok(alloc) = self.alloc() {
+            alloc.release(&self.medium, run);
+        }
+    }
+
+    /// Returns how many structures were found damaged when the volume was mounted, and what is
+    /// wrong with the first one. Such a volume can only be read.
+    pub fn damage(&self) -> Option<(u64, Error)> {
+        self.space.damage()
     }
 
     pub(crate) fn journal(&self) -> &Journal {
@@ -181,7 +215,8 @@ impl<M: Medium> Volume<M> {
 
     /// The shard that an inode takes blocks from.
     pub(crate) fn home(&self, ino: u64) -> usize {
-        self.alloc.shard_of(self.layout.inode_block(ino))
+        let block = self.layout.inode_block(ino);
+        self.alloc().map_or(0, |alloc| alloc.shard_of(block))
     }
 
     /// Begins a transaction.
@@ -212,10 +247,13 @@ impl<M: Medium> Volume<M> {
         self.dead.set(1);
     }
 
-    /// Says on the medium that the volume is in use and lets it be changed.
+    /// Says on the medium that the volume is in use and lets it be changed. Fails with
+    /// [`Error::ReadOnly`] if it is [damaged](Self::damage).
     #[inline(never)]
     pub fn activate(&self, now: DiskTime) -> Result {
         self.check_alive()?;
+        // Without one nothing may be changed.
+        self.alloc()?;
         self.update_super(|sb| {
             sb.mounts.set(sb.mounts.get().wrapping_add(1));
             sb.mounted = now;
@@ -266,45 +304,56 @@ impl<M: Medium> Volume<M> {
     /// How full it is.
     pub fn usage(&self) -> Usage {
         let (total, free) = self.inodes.counts();
-        let available = self.alloc.available();
+        // Without an allocator nothing can be allocated.
+        let alloc = self.alloc().ok();
+        let available = alloc.map_or(0, Allocator::available);
         Usage {
             blocks: self
                 .layout
                 .end_block()
                 .saturating_sub(self.layout.first_block()),
-            free: self.alloc.free_blocks(),
+            free: alloc.map_or(0, Allocator::free_blocks),
             available,
             inodes: total.saturating_sub(free),
             free_inodes: free.saturating_add(available.saturating_mul(INODES_PER_BLOCK)),
-            huge_free: self.alloc.whole_chunks(),
+            huge_free: alloc.map_or(0, Allocator::whole_chunks),
         }
     }
 
     /// Blocks that will be free when nobody references them any more.
     pub fn busy_blocks(&self) -> u64 {
-        self.alloc.busy_blocks()
+        self.alloc().map_or(0, Allocator::busy_blocks)
     }
 
     /// Shows the first block and the length of each run of such blocks to `f`, and for how many
     /// milliseconds they have been that, under a lock of the allocator, in no order.
     pub fn for_each_busy(&self, f: impl FnMut(u64, u64, u64)) {
-        self.alloc.for_each_busy(&self.medium, f);
+        if let Ok(alloc) = self.alloc() {
+            alloc.for_each_busy(&self.medium, f);
+        }
     }
 
     /// Frees blocks that are not referenced any more. Returns one that still is, if any.
     pub fn sweep(&self) -> Option<u64> {
-        self.alloc.sweep(&self.medium);
-        self.alloc.a_busy_block()
+        let alloc = self.alloc().ok()?;
+        alloc.sweep(&self.medium);
+        alloc.a_busy_block()
     }
 
-    /// Reads inode `ino`. `Error::Stale` if there is no such inode, or it is free.
+    /// Reads inode `ino`. `Error::Stale` if there is no such inode, or it is free. On a volume that
+    /// is [damaged](Self::damage), inodes with blocks that another one has, too, are corrupt.
     pub fn iget(&self, ino: u64) -> Result<Node> {
         self.check_alive()?;
         let block = self.layout.inode_block(ino);
         if !self.layout.is_inode_number(ino) || !self.inodes.is_inode_block(&self.medium, block)? {
             return Err(Error::Stale);
         }
-        Node::load(&self.medium, &self.layout, ino)
+        let node = Node::load(&self.medium, &self.layout, ino)?;
+        self.space.check_owner(ino, |check| {
+            check(Run { block, len: 1 })?;
+            node.each_run(&self.medium, &self.layout, check)
+        })?;
+        Ok(node)
     }
 }
 

@@ -5,6 +5,7 @@
 use super::Purpose;
 use crate::{
     env::Vec,
+    Error,
     Result, //
 };
 use rdaxfs_format::HUGE_BLOCKS;
@@ -104,13 +105,38 @@ impl Shard {
         Some(len)
     }
 
-    /// Takes all `len` blocks from `bit` on, or none.
-    pub(super) fn take_all(&mut self, bit: u64, len: u64) -> bool {
-        let all = self.free_run(bit, len) == len;
-        if all {
+    /// Takes those of the `len` blocks from `bit` on that are free, and returns how many they were.
+    /// Shows each word of the bits of the others to `conflict`: the number of its first bit, and
+    /// the mask.
+    pub(super) fn claim(
+        &mut self,
+        bit: u64,
+        len: u64,
+        mut conflict: impl FnMut(u64, u64) -> Result,
+    ) -> Result<u64> {
+        if self.free_run(bit, len) == len {
             self.set(bit, len);
+            return Ok(len);
         }
-        all
+        let mut taken = 0u64;
+        let end = bit.saturating_add(len);
+        let mut bit = bit;
+        while bit < end {
+            let count = end.saturating_sub(bit).min(64 - bit % 64);
+            let mask = (u64::MAX >> (64 - count)) << (bit % 64);
+            let word = self.bits.get_mut((bit / 64) as usize);
+            let word = word.ok_or(Error::Invalid)?;
+            let (both, new) = (*word & mask, !*word & mask);
+            *word |= mask;
+            // A word is of one chunk.
+            self.count(bit, new.count_ones().into(), false);
+            taken = taken.saturating_add(new.count_ones().into());
+            if both != 0 {
+                conflict(bit / 64 * 64, both)?;
+            }
+            bit = bit.saturating_add(count);
+        }
+        Ok(taken)
     }
 
     /// Whether block `bit` is free.

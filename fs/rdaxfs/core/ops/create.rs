@@ -140,7 +140,7 @@ impl<M: Medium> Volume<M> {
         let owner = (ino, generation);
         let target = self.put_target(tx, &mut disk, new, owner)?;
         let encoded = xattr::encode(new.xattrs)?;
-        let (xattrs, stored) = NewBlob::write(self.medium(), self.alloc(), owner, &encoded)?;
+        let (xattrs, stored) = NewBlob::write(self.medium(), self.alloc()?, owner, &encoded)?;
         tx.after(stored);
         disk.xattrs.set(xattrs.head());
         Ok(Birth {
@@ -175,7 +175,7 @@ impl<M: Medium> Volume<M> {
         if let Some(place) = disk.inline.get_mut(..target.len()) {
             place.copy_from_slice(target);
         }
-        let (blob, stored) = NewBlob::write(self.medium(), self.alloc(), owner, far)?;
+        let (blob, stored) = NewBlob::write(self.medium(), self.alloc()?, owner, far)?;
         tx.after(stored);
         if !far.is_empty() {
             disk.extents.set(blob.head());
@@ -186,7 +186,7 @@ impl<M: Medium> Volume<M> {
     pub(super) fn reserve_inode(&self, home: usize) -> Result<Reserved<'_>> {
         self.check_writable()?;
         self.inodes()
-            .reserve(self.medium(), self.journal(), self.alloc(), home)
+            .reserve(self.medium(), self.journal(), self.alloc()?, home)
     }
 
     /// The shard for a new inode: its directory's, but directories spread.

@@ -170,7 +170,7 @@ impl<M: Medium> Volume<M> {
         }
         let home = self.home(node.ino());
         match self
-            .alloc()
+            .alloc()?
             .borrow(self.medium(), Purpose::Huge, len, None, home)
         {
             Err(Error::NoSpace) => Ok(None),
@@ -194,7 +194,8 @@ impl<M: Medium> Volume<M> {
             Purpose::Small
         };
         let goal = self.goal(node, lblk);
-        self.alloc().borrow(self.medium(), purpose, len, goal, home)
+        self.alloc()?
+            .borrow(self.medium(), purpose, len, goal, home)
     }
 
     /// The block where block `lblk` of the file is best put: after the one before it, as far from
@@ -203,7 +204,7 @@ impl<M: Medium> Volume<M> {
         let before = node.map.before(lblk)?.extent;
         let gap = lblk.checked_sub(before.end())?;
         let goal = before.pend().checked_add(gap)?;
-        let congruent = self.alloc().huge_offset(goal) == lblk % HUGE_BLOCKS;
+        let congruent = self.alloc().ok()?.huge_offset(goal) == lblk % HUGE_BLOCKS;
         let same_page = before.end().saturating_sub(1) / HUGE_BLOCKS == lblk / HUGE_BLOCKS;
         match (congruent, gap) {
             (true, 0) => Some(goal),
@@ -338,8 +339,11 @@ impl<M: Medium> Volume<M> {
         let done = self.finish_write(node, pos, written, now);
         match take_pending(node) {
             // Poison may be why.
-            Some(run) if written == 0 => drop(self.alloc().retire(self.medium(), run)),
-            Some(run) => self.alloc().free(run),
+            Some(run) if written == 0 => drop(
+                self.alloc()
+                    .and_then(|alloc| alloc.retire(self.medium(), run)),
+            ),
+            Some(run) => self.free_blocks(run),
             None => {}
         }
         done
@@ -390,7 +394,7 @@ impl<M: Medium> Volume<M> {
     /// Gives the blocks back that a write did not use.
     pub(crate) fn drop_pending(&self, node: &mut Node) {
         if let Some(run) = take_pending(node) {
-            self.alloc().free(run);
+            self.free_blocks(run);
         }
     }
 

@@ -57,7 +57,7 @@ impl<M: Medium> Volume<M> {
         }
         self.set_extents(node, &list, node.size().saturating_sub(len), now)?;
         for &run in freed.iter() {
-            self.alloc().release(self.medium(), run);
+            self.release_blocks(run);
         }
         Ok(())
     }
@@ -106,7 +106,7 @@ impl<M: Medium> Volume<M> {
         disk.size.set(size);
         touch(&mut disk, now);
         let mut tx = self.begin()?;
-        let change = Change::rebuild(self.medium(), self.alloc(), node, list, &mut tx)?;
+        let change = Change::rebuild(self.medium(), self.alloc()?, node, list, &mut tx)?;
         self.commit_change(tx, change, node, disk)
     }
 }

@@ -105,7 +105,7 @@ impl<M: Medium> Volume<M> {
         }
         self.commit_plan(node, plan, disk, Stored::none())?;
         for &run in freed.iter() {
-            self.alloc().release(self.medium(), run);
+            self.release_blocks(run);
         }
         Ok(())
     }

@@ -84,20 +84,26 @@ impl<M: Medium> Volume<M> {
             return Ok(());
         }
         node.refresh(self.medium(), self.layout())?;
+        self.check_writable()?;
+        self.free_inode(node)
+    }
+
+    /// Frees an inode and its blocks.
+    pub(crate) fn free_inode(&self, node: &mut Node) -> Result {
         let mut runs: Vec<Run> = Vec::new();
         node.each_run(self.medium(), self.layout(), |run| runs.push(run))?;
         let (ino, generation) = node.owner();
         let mut free = DiskInode::free(ino, generation);
         let empty = Node::new(free)?;
-        let mut tx = self.begin()?;
+        let mut tx = self.journal().begin(self.medium())?;
         tx.inode(&mut free)?;
         tx.commit()?;
         *node = empty;
         node.disk = free;
         for &run in runs.iter() {
-            self.alloc().release(self.medium(), run);
+            self.release_blocks(run);
         }
         self.inodes()
-            .free(self.medium(), self.journal(), self.alloc(), ino)
+            .free(self.medium(), self.journal(), self.alloc()?, ino)
     }
 }

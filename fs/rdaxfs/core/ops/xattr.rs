@@ -171,7 +171,7 @@ impl<M: Medium> Volume<M> {
             node.disk.xattrs.get(),
             |block, _| old.push(Run { block, len: 1 }),
         )?;
-        let (new, stored) = NewBlob::write(self.medium(), self.alloc(), node.owner(), bytes)?;
+        let (new, stored) = NewBlob::write(self.medium(), self.alloc()?, node.owner(), bytes)?;
         let mut disk = node.disk;
         attr.apply(&mut disk);
         disk.xattrs.set(new.head());
@@ -184,7 +184,7 @@ impl<M: Medium> Volume<M> {
         node.blob_blocks = others.saturating_add(new.len());
         new.keep();
         for &run in old.iter() {
-            self.alloc().free(run);
+            self.free_blocks(run);
         }
         Ok(())
     }

@@ -31,9 +31,15 @@ use rdaxfs_core::{
     Volume,
     XattrMode, //
 };
-use std::time::{
-    Duration,
-    Instant, //
+use std::{
+    collections::{
+        HashMap,
+        HashSet, //
+    },
+    time::{
+        Duration,
+        Instant, //
+    }, //
 };
 
 const NOW: fn() -> DiskTime = || DiskTime::new(9, 0);
@@ -192,10 +198,41 @@ fn use_node(volume: &Volume<Pm>, node: &mut Node, rng: &mut Rng) -> Result {
     results.into_iter().find(Result::is_err).unwrap_or(Ok(()))
 }
 
+/// Checks that no block is seen through two inodes. Returns how many inodes there are.
+fn check_owners(volume: &Volume<Pm>) -> usize {
+    let mut owners = HashMap::new();
+    let mut seen = HashSet::new();
+    let mut todo = vec![volume.root()];
+    while let Some(ino) = todo.pop() {
+        if !seen.insert(ino) {
+            continue;
+        }
+        let Ok(mut node) = volume.iget(ino) else {
+            continue;
+        };
+        for extent in node.iter_extents() {
+            for block in extent.pblk..extent.pend() {
+                assert_eq!(owners.insert(block, ino), None, "block {block}");
+            }
+        }
+        if node.inode().is_dir() {
+            let _ = volume.readdir(&mut node, 0, &mut |entry| {
+                todo.push(entry.ino);
+                true
+            });
+        }
+    }
+    seen.len()
+}
+
 #[derive(Default, Debug)]
 struct Tally {
     images: u64,
     mounted: u64,
+    /// Mounted read-only with damage.
+    damaged: u64,
+    /// Inodes of all volumes that were mounted.
+    seen: usize,
     corrupt: u64,
     other: u64,
     slowest: Duration,
@@ -213,6 +250,11 @@ impl Tally {
             match Volume::mount(pm.clone(), &options) {
                 Ok(volume) => {
                     self.mounted += u64::from(!read_only);
+                    self.seen += check_owners(&volume);
+                    if volume.damage().is_some() {
+                        assert!(read_only);
+                        self.damaged += 1;
+                    }
                     let _ = use_all(&volume, volume.root(), 0, rng);
                     let _ = volume.usage();
                     let _ = volume.deactivate();
@@ -229,7 +271,7 @@ impl Tally {
     fn report(&self, what: &str) {
         println!("{what}: {self:?}");
         assert!(self.slowest < Duration::from_secs(60));
-        assert!(self.mounted > 0 && self.corrupt > 0);
+        assert!(self.mounted > 0 && self.corrupt > 0 && self.damaged > 0);
     }
 }
 

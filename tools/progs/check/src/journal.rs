@@ -9,14 +9,15 @@ use crate::report::{
     Report, //
 };
 use rdaxfs_core::{
+    check_stores,
     format_types::{
-        EntryHead,
         Layout,
         SlotHead,
         BLOCK_SIZE,
         SLOT_SIZE, //
     },
     recover_journal,
+    Error,
     Medium,
     Result, //
 };
@@ -48,7 +49,7 @@ pub(crate) fn check(medium: &impl Medium, layout: &Layout, report: &mut Report) 
                     let problem = Problem::new(Kind::PendingTransaction, text);
                     report.add(problem.at(at / BLOCK_SIZE).fix(Fix::Recover));
                 }
-                Err(why) => report.add(bad(Kind::BadSlot, why)),
+                Err(error) => report.add(bad(Kind::BadSlot, &why(error))),
             },
             Err(why) => report.add(bad(Kind::BadSlot, why.what)),
         }
@@ -56,22 +57,11 @@ pub(crate) fn check(medium: &impl Medium, layout: &Layout, report: &mut Report) 
     pending
 }
 
-/// Checks that all stores of a transaction go to where metadata can be, and counts them.
-fn check_stores(layout: &Layout, payload: &[u8]) -> std::result::Result<u64, &'static str> {
-    let mut rest = payload;
-    let mut stores = 0;
-    let first = layout.imap_at(0);
-    let end = layout.end_block().saturating_mul(BLOCK_SIZE);
-    while !rest.is_empty() {
-        let (at, data, next) = EntryHead::split(rest).map_err(|bad| bad.what)?;
-        let last = at.checked_add(data.len() as u64);
-        if at < first || last.is_none_or(|last| last > end) {
-            return Err("transaction stores to where no metadata is");
-        }
-        rest = next;
-        stores += 1;
+fn why(error: Error) -> String {
+    match error {
+        Error::Corrupt(corrupt) => corrupt.to_string(),
+        other => format!("{other:?}"),
     }
-    Ok(stores)
 }
 
 /// Replays the transactions that check out.

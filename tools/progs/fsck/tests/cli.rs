@@ -125,7 +125,7 @@ fn wrong_usage_and_no_volume() {
         .arg(&path)
         .assert()
         .code(4)
-        .stdout(contains("no magic"));
+        .stdout(contains("bad magic"));
     fsck().args(["-n", "-y"]).arg(&path).assert().code(16);
     fsck().assert().code(16);
     fsck().args(["-n", "/nonexistent/image"]).assert().code(8);

@@ -132,7 +132,7 @@ fn refuses_what_is_no_volume() {
         .arg(&path)
         .assert()
         .failure()
-        .stderr(contains("no magic"));
+        .stderr(contains("bad magic"));
     rdaxctl()
         .args(["dump", "inode", "5"])
         .arg(&path)
