@@ -123,7 +123,7 @@ impl Driver for PmemDriver {
         }
     }
 
-    fn notify(&self, _namespace: &Namespace, device: &Device, event: Event) {
+    fn notify(&self, namespace: &Namespace, device: &Device, event: Event) {
         let Some(disk) = &device.disk else {
             return;
         };
@@ -132,7 +132,15 @@ impl Driver for PmemDriver {
                 device.pmem.populate_badblocks();
                 disk.notify_badblocks();
             }
-            Event::RevalidateRegion => Region::apply_read_only(disk),
+            Event::RevalidateRegion => {
+                if let Err(err) = Region::apply_read_only(disk) {
+                    dev_err!(
+                        namespace.device(),
+                        "the disk does not follow the region's read_only: {:?}\n",
+                        err
+                    );
+                }
+            }
         }
     }
 }
@@ -141,13 +149,11 @@ impl PmemDriver {
     /// Makes the DAX device and the disk. What was made is dropped, backwards, on any error.
     fn assemble(&self, namespace: &Namespace, pmem: Arc<Pmem>) -> Result<KBox<Device>> {
         let slot = Slot::new()?;
-        let dax = Arc::new(dax::Device::new(pmem.clone())?, GFP_KERNEL)?;
-        dax.set_nocache();
-        dax.set_nomc();
-        if pmem.region.is_sync() {
-            dax.set_synchronous();
-        }
-        dax.set_write_cache(pmem.region.has_cache());
+        let properties = dax::Properties {
+            synchronous: pmem.region.is_sync(),
+            write_cache: pmem.region.has_cache(),
+        };
+        let dax = Arc::new(dax::Device::new(pmem.clone(), properties)?, GFP_KERNEL)?;
 
         let name = CString::try_from_fmt(fmt!("r{}", namespace.disk_name()?.to_str()?))?;
         let mut disk = BioDisk::new(
@@ -179,7 +185,7 @@ impl PmemDriver {
         device.debugfs = Some(debugfs::create(&self.debugfs, &name, device.pmem.clone())?);
         // Last: from here on the disk can be used.
         let disk = disk.add_disk(namespace.device())?;
-        Region::apply_read_only(&disk);
+        Region::apply_read_only(&disk)?;
         device.disk = Some(disk);
         Ok(device)
     }

@@ -82,7 +82,7 @@ pub(crate) fn set(inode: &Inode<Rdaxfs>, idmap: Idmap<'_>, kind: Kind, acl: Opti
         done => done?,
     }
     if let Some(mode) = mode {
-        inode.set_mode(mode);
+        inode.set_permissions(mode);
     }
     inode.cache_acl(kind, acl.as_ref());
     Ok(())

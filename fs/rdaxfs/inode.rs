@@ -92,6 +92,7 @@ pub(crate) fn attach(
     sync_flags(&inode, InodeFlags(disk.flags.get()));
     match disk.mode.get() & MODE_TYPE {
         MODE_REG => {
+            inode.set_dax();
             inode.set_ops(Ops::REGULAR);
             inode.set_file_ops(file::OPERATIONS);
             inode.set_address_space_ops(file::ADDRESS_SPACE);
@@ -121,15 +122,12 @@ pub(crate) fn sync_flags(inode: &Inode<Rdaxfs>, flags: InodeFlags) {
         (InodeFlags::SYNC, Flag::Sync),
     ];
     let mut set = Flags::default();
-    let mut mask = Flags::from(Flag::Dax);
+    let mut mask = Flags::default();
     for (bit, flag) in pairs {
         mask |= flag;
         if flags.0 & bit != 0 {
             set |= flag;
         }
-    }
-    if inode.is_reg() {
-        set |= Flag::Dax;
     }
     inode.set_flags(set, mask);
 }

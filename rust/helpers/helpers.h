@@ -176,7 +176,8 @@ int rdax_helper_nd_raw_enable(struct device *dev, u64 len);
 void rdax_helper_nd_raw_disable(struct device *dev);
 int rdax_helper_nd_raw_read(struct device *dev, u64 offset, void *buf,
 			    size_t len);
-void rdax_helper_nd_check_and_set_ro(struct gendisk *disk);
+struct nd_region *rdax_helper_bdev_region(struct block_device *bdev);
+int rdax_helper_nd_check_and_set_ro(struct gendisk *disk);
 
 /* persist.c */
 void rdax_helper_memcpy_flushcache(void *dst, const void *src, size_t len);

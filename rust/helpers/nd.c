@@ -121,7 +121,35 @@ int rdax_helper_nd_raw_read(struct device *dev, u64 offset, void *buf,
 	return nvdimm_read_bytes(to_ndns(dev), offset, buf, len, 0);
 }
 
-void rdax_helper_nd_check_and_set_ro(struct gendisk *disk)
+/*
+ * The region of a disk that lies on a namespace or on what the bus makes from
+ * one: btt, pfn and dax devices are children of the region too. NULL if the disk
+ * lies elsewhere. to_nd_region() does not accept any other device, and the types
+ * of regions are known by name only.
+ */
+static struct nd_region *disk_region(struct gendisk *disk)
 {
+	struct device *dev = disk_to_dev(disk)->parent;
+
+	dev = dev ? dev->parent : NULL;
+	if (!dev || !dev->bus || strcmp(dev->bus->name, "nd"))
+		return NULL;
+	if (!dev->type || (strcmp(dev->type->name ?: "", "nd_pmem") &&
+			   strcmp(dev->type->name ?: "", "nd_volatile")))
+		return NULL;
+	return to_nd_region(dev);
+}
+
+struct nd_region *rdax_helper_bdev_region(struct block_device *bdev)
+{
+	return disk_region(bdev->bd_disk);
+}
+
+/* nvdimm_check_and_set_ro() takes the parent of the disk's parent for a region. */
+int rdax_helper_nd_check_and_set_ro(struct gendisk *disk)
+{
+	if (!disk_region(disk))
+		return -ENODEV;
 	nvdimm_check_and_set_ro(disk);
+	return 0;
 }

@@ -10,7 +10,7 @@
 //!
 //! C header: [`include/linux/dax.h`](srctree/include/linux/dax.h)
 
-mod device;
+pub(crate) mod device;
 pub mod drain;
 pub mod failure;
 pub mod fault;
@@ -24,6 +24,7 @@ pub use self::device::{
     AccessMode,
     Device,
     Operations,
+    Properties,
     RecoveryWrite, //
 };
 pub use self::holder::{

@@ -209,7 +209,8 @@ impl<T: OnVolume, O: Operations<T>> OperationsVTable<T, O> {
         let extent = O::begin(inode, request)?;
         if check(&extent, request, volume.size()).is_err() {
             pr_err!(
-                "inode {}: {:?} is no answer to {:?}\n",
+                "{}: inode {}: {:?} is no answer to {:?}\n",
+                inode.sb().id(),
                 inode.ino(),
                 extent,
                 request

@@ -199,7 +199,8 @@ impl PageMap {
         &self.owner.ranges
     }
 
-    fn name(&self) -> &CStr {
+    /// Returns the name that appears in log lines.
+    pub(crate) fn name(&self) -> &CStr {
         &self.name
     }
 }

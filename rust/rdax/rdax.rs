@@ -62,10 +62,13 @@ struct Rdax {
     _teardown: teardown::Workqueue,
     #[cfg(debug_assertions)]
     _delays: delay::Files,
+    // Last: whatever still runs in this module's callbacks ends before its code goes.
+    _readers: dax::device::WaitReaders,
 }
 
 impl kernel::Module for Rdax {
     fn init(_module: &'static ThisModule) -> Result<Self> {
+        dax::device::init();
         dax::holder::init();
         pin::registry::init();
         dax::drain::check()?;
@@ -73,6 +76,7 @@ impl kernel::Module for Rdax {
             _teardown: teardown::Workqueue::new()?,
             #[cfg(debug_assertions)]
             _delays: delay::Files::new()?,
+            _readers: dax::device::WaitReaders::new()?,
         })
     }
 }

@@ -27,7 +27,8 @@ use rdax::{
     },
     dax::{
         AccessMode,
-        Device, //
+        Device,
+        Properties, //
     },
     memremap::{
         MemRegion,
@@ -117,8 +118,11 @@ impl kernel::Module for Minimal {
         regions.push(MemRegion::request(range, name()?)?, GFP_KERNEL)?;
         let ram = Arc::new(Ram(PageMap::new(name()?, regions, -1)?), GFP_KERNEL)?;
 
-        let dax = Arc::new(Device::new(ram.clone())?, GFP_KERNEL)?;
-        dax.set_synchronous();
+        let properties = Properties {
+            synchronous: true,
+            write_cache: false,
+        };
+        let dax = Arc::new(Device::new(ram.clone(), properties)?, GFP_KERNEL)?;
         let limits = Limits::new().features(Features::SYNCHRONOUS | Features::DAX);
         let parent = faux::Registration::new(c"rdax_minimal", None)?;
         let sectors = range.len / 512;

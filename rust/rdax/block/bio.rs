@@ -37,7 +37,8 @@ pub enum Op {
 ///
 /// # Invariants
 ///
-/// The pointer is valid, and nobody else completes this bio.
+/// The pointer is a valid bio that was passed to `submit_bio`, and nobody else completes it. Until
+/// then `bi_opf` and `bi_iter` do not change; other fields, such as the count of references, may.
 pub struct Bio {
     ptr: NonNull<bindings::bio>,
 }
@@ -59,18 +60,29 @@ impl Bio {
         ManuallyDrop::new(self).ptr.as_ptr()
     }
 
-    fn raw(&self) -> &bindings::bio {
-        // SAFETY: by the type invariant; nobody writes these fields while we own the bio.
-        unsafe { self.ptr.as_ref() }
+    fn opf(&self) -> bindings::blk_opf_t {
+        // SAFETY: by the type invariant the bio is valid and this field does not change. No
+        // reference to the whole bio is made, of which others may change what is atomic.
+        unsafe { (*self.ptr.as_ptr()).bi_opf }
+    }
+
+    fn iter(&self) -> bindings::bvec_iter {
+        // SAFETY: as in `opf`.
+        unsafe { (*self.ptr.as_ptr()).bi_iter }
+    }
+
+    /// Whether there are segments: operations such as discards have a length, but no data.
+    fn has_data(&self) -> bool {
+        // SAFETY: by the type invariant the bio is valid; the C side reads `bi_opf` and `bi_iter`.
+        unsafe { bindings::rdax_helper_bio_has_data(self.ptr.as_ptr()) }
     }
 
     /// The operation.
     pub fn op(&self) -> Op {
-        match self.raw().bi_opf & bindings::RDAX_REQ_OP_MASK {
+        match self.opf() & bindings::RDAX_REQ_OP_MASK {
             bindings::req_op_REQ_OP_READ => Op::Read,
             bindings::req_op_REQ_OP_WRITE => {
-                // SAFETY: by the type invariant.
-                if unsafe { bindings::rdax_helper_bio_has_data(self.ptr.as_ptr()) } {
+                if self.has_data() {
                     Op::Write
                 } else {
                     Op::Flush
@@ -84,27 +96,27 @@ impl Bio {
 
     /// Flush the volatile cache before the operation.
     pub fn preflush(&self) -> bool {
-        self.raw().bi_opf & bindings::RDAX_REQ_PREFLUSH != 0
+        self.opf() & bindings::RDAX_REQ_PREFLUSH != 0
     }
 
     /// The operation must be durable when it completes.
     pub fn fua(&self) -> bool {
-        self.raw().bi_opf & bindings::RDAX_REQ_FUA != 0
+        self.opf() & bindings::RDAX_REQ_FUA != 0
     }
 
     /// Fail with `EAGAIN` rather than sleep.
     pub fn nowait(&self) -> bool {
-        self.raw().bi_opf & bindings::RDAX_REQ_NOWAIT != 0
+        self.opf() & bindings::RDAX_REQ_NOWAIT != 0
     }
 
     /// First sector, from the start of the whole disk.
     pub fn sector(&self) -> u64 {
-        self.raw().bi_iter.bi_sector
+        self.iter().bi_sector
     }
 
     /// Length in bytes.
     pub fn len(&self) -> u32 {
-        self.raw().bi_iter.bi_size
+        self.iter().bi_size
     }
 
     /// Whether the length is zero.
@@ -112,12 +124,16 @@ impl Bio {
         self.len() == 0
     }
 
-    /// The data, in pieces that each lie in one page.
+    /// Returns the data, in pieces that each lie in one page. Only [`Op::Read`] and [`Op::Write`]
+    /// have any.
     pub fn segments(&self) -> Segments<'_> {
-        Segments {
-            bio: self,
-            iter: self.raw().bi_iter,
+        let mut iter = self.iter();
+        if !self.has_data() {
+            // There may be a length, but there is no array of pieces.
+            iter.bi_size = 0;
         }
+        // INVARIANT: `iter` is that of the bio, or at its end.
+        Segments { bio: self, iter }
     }
 
     /// Counts the bio in the disk's I/O statistics while the guard lives, if those are on.
@@ -197,6 +213,10 @@ impl Segment<'_> {
 }
 
 /// Iterator over the [`Segment`]s of a [`Bio`].
+///
+/// # Invariants
+///
+/// If `iter.bi_size` is not zero, `bio` has data and `iter` is a position in it.
 pub struct Segments<'a> {
     bio: &'a Bio,
     iter: bindings::bvec_iter,
@@ -211,7 +231,8 @@ impl<'a> Iterator for Segments<'a> {
         }
         let mut bv = bindings::bio_vec::default();
         let sector = self.iter.bi_sector;
-        // SAFETY: the bio is valid, and `iter` began as its own and only moves by what it said.
+        // SAFETY: by the type invariant the bio has data at `iter`, which moves by the length of
+        // the piece found there, as `bio_for_each_segment()` does.
         unsafe {
             bindings::rdax_helper_bio_segment(self.bio.ptr.as_ptr(), &self.iter, &mut bv);
             bindings::rdax_helper_bio_advance(self.bio.ptr.as_ptr(), &mut self.iter, bv.bv_len);

@@ -6,9 +6,18 @@
 //! addresses and page frame numbers, after checking it. So a wrong answer of a driver costs an
 //! error, not memory safety.
 //!
+//! # Properties
+//!
+//! The C side makes a `dax_device` of memory that an earlier one has left behind, and does not
+//! clear `dax_device::flags`. What a device is told to be by [`Properties`] therefore is all
+//! decided when it is made, see [`Device::new`].
+//!
 //! # Examples
 //!
-//! ```ignore
+//! ```
+//! # use kernel::{prelude::*, sync::Arc};
+//! # use rdax::{dax::{self, AccessMode, Device, Properties}};
+//! # use rdax::memremap::{PageMap, Pages, PAGE_SIZE};
 //! struct Ram(PageMap);
 //!
 //! #[vtable]
@@ -21,13 +30,19 @@
 //!         Ok(Pages { pgoff, len })
 //!     }
 //!     fn zero_page_range(&self, pgoff: u64, nr_pages: u64) -> Result {
-//!         self.0.zero(pgoff * PAGE_SIZE, nr_pages * PAGE_SIZE)?.fence();
+//!         let bytes = |pages: u64| pages.checked_mul(PAGE_SIZE).ok_or(ERANGE);
+//!         self.0.zero(bytes(pgoff)?, bytes(nr_pages)?)?.fence();
 //!         Ok(())
 //!     }
 //! }
 //!
-//! let device = dax::Device::new(Arc::new(Ram(map), GFP_KERNEL)?)?;
-//! device.set_synchronous();
+//! fn device(map: PageMap) -> Result<Device<Ram>> {
+//!     let properties = Properties {
+//!         synchronous: true,
+//!         write_cache: false,
+//!     };
+//!     Device::new(Arc::new(Ram(map), GFP_KERNEL)?, properties)
+//! }
 //! ```
 //!
 //! C source: [`drivers/dax/super.c`](srctree/drivers/dax/super.c)
@@ -42,7 +57,10 @@ use crate::{
 };
 use core::{
     marker::PhantomData,
-    ptr::NonNull, //
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
 use kernel::{
     error::{
@@ -132,63 +150,200 @@ impl RecoveryWrite<'_> {
     }
 }
 
+/// What the memory of a DAX device is like.
+///
+/// `DAXDEV_NOCACHE` and `DAXDEV_NOMC` are no choice: every [`Device`] has both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Properties {
+    /// What the CPU has flushed is durable without a flush of the device, so `MAP_SYNC` can be
+    /// had.
+    pub synchronous: bool,
+    /// CPU caches are lost with the power, so `dax_flush()` writes their lines back.
+    pub write_cache: bool,
+}
+
+/// How many stale objects [`Device::new`] sets aside to get one that is not.
+const MAX_PARKED: usize = 256;
+
+/// A reference on a `dax_device` that `alloc_dax()` made. Dropping it kills the device first.
+///
+/// # Invariants
+///
+/// The pointer is a valid `dax_device`, alive or killed, of which this is a counted reference.
+struct DaxDevice(NonNull<bindings::dax_device>);
+
+// SAFETY: a `dax_device` belongs to no thread; the C functions called with one lock or are atomic.
+unsafe impl Send for DaxDevice {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for DaxDevice {}
+
+impl DaxDevice {
+    /// # Safety
+    ///
+    /// The operations of `vtable` can be called with `private` until the result is dropped.
+    unsafe fn alloc(
+        private: *mut c_void,
+        vtable: &'static bindings::dax_operations,
+    ) -> Result<Self> {
+        // SAFETY: the table is static; the caller vouches for `private`.
+        let dev = from_err_ptr(unsafe { bindings::alloc_dax(private, vtable) })?;
+        // INVARIANT: `alloc_dax()` returns a live device with one reference, which is ours.
+        Ok(Self(NonNull::new(dev).ok_or(ENOMEM)?))
+    }
+
+    fn as_ptr(&self) -> *mut bindings::dax_device {
+        self.0.as_ptr()
+    }
+
+    fn is_synchronous(&self) -> bool {
+        // SAFETY: by the type invariant the device is valid; the C side tests one bit.
+        unsafe { bindings::dax_synchronous(self.as_ptr()) }
+    }
+
+    /// Sets all of `dax_device::flags`, whatever was left in them.
+    ///
+    /// The C side can clear `DAXDEV_WRITE_CACHE`, but neither of the others, and of these it tells
+    /// `DAXDEV_SYNC` alone. `DAXDEV_NOCACHE` and `DAXDEV_NOMC` are set always: they make copies
+    /// that go around the CPU cache and survive machine checks, which is right for any memory.
+    ///
+    /// `synchronous` must be true if [`Self::is_synchronous`] is.
+    fn set_properties(&self, properties: Properties) {
+        let dev = self.as_ptr();
+        // SAFETY: by the type invariant the device is valid; the C side sets and clears bits.
+        unsafe {
+            if properties.synchronous {
+                bindings::set_dax_synchronous(dev);
+            }
+            bindings::dax_write_cache(dev, properties.write_cache);
+            bindings::set_dax_nocache(dev);
+            bindings::set_dax_nomc(dev);
+        }
+    }
+}
+
+impl Drop for DaxDevice {
+    fn drop(&mut self) {
+        // SAFETY: by the type invariant this is a reference of ours. `kill_dax()` may be called
+        // again. Other references are on a dead device, whose private pointer the DAX core does not
+        // follow.
+        unsafe {
+            bindings::kill_dax(self.as_ptr());
+            bindings::put_dax(self.as_ptr());
+        }
+    }
+}
+
+kernel::sync::global_lock! {
+    /// The addresses of the devices that this crate has made, so that their flags are known.
+    // SAFETY: `init` is called before any other use, when the module is loaded.
+    unsafe(uninit) static DEVICES: Mutex<KVec<usize>> = KVec::new();
+}
+
+/// To be called once, when the module is loaded.
+pub(crate) fn init() {
+    // SAFETY: called once, before any other use.
+    unsafe { DEVICES.init() };
+}
+
+/// Waits, when it is dropped, until every `dax_read_lock()` section that has begun has ended.
+///
+/// `fs_put_dax()` does not wait for a `notify_failure()` that another task has begun, so the code of
+/// that may run after the last filesystem is gone. `kill_dax()` of any device waits for the
+/// sections of all of them; having the device from the start, this cannot fail.
+pub(crate) struct WaitReaders(#[expect(dead_code)] DaxDevice);
+
+impl WaitReaders {
+    pub(crate) fn new() -> Result<Self> {
+        // SAFETY: without operations there is nothing to be called.
+        let dev = from_err_ptr(unsafe { bindings::alloc_dax(ptr::null_mut(), ptr::null()) })?;
+        // INVARIANT: `alloc_dax()` returns a live device with one reference, which is ours.
+        Ok(Self(DaxDevice(NonNull::new(dev).ok_or(ENOMEM)?)))
+    }
+}
+
+/// A device's entry in [`DEVICES`], until it is dropped.
+struct Known(usize);
+
+impl Known {
+    fn new(dev: &DaxDevice) -> Result<Self> {
+        let addr = dev.as_ptr().addr();
+        DEVICES.lock().push(addr, GFP_KERNEL)?;
+        Ok(Self(addr))
+    }
+}
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        let mut devices = DEVICES.lock();
+        if let Some(index) = devices.iter().position(|addr| *addr == self.0) {
+            // The order says nothing, and the entry is of no use any more.
+            let _ = devices.remove(index);
+        }
+    }
+}
+
+/// Whether `dev` was made by [`Device::new`] and has not been dropped, so that its flags are what
+/// its driver wanted.
+///
+/// The caller holds a reference on `dev`; an address in the list then is that of the same device.
+pub(crate) fn is_known(dev: *mut bindings::dax_device) -> bool {
+    DEVICES.lock().contains(&dev.addr())
+}
+
 /// A DAX device, served by `T`.
 ///
 /// Dropping it kills it, see [`Self::kill`].
 ///
 /// # Invariants
 ///
-/// `dev` is a valid `dax_device` of which we hold a reference; its private pointer is that of
-/// `ops`.
+/// The private pointer of `dev` is that of `ops`.
 pub struct Device<T: Operations> {
-    dev: NonNull<bindings::dax_device>,
+    // Taken from the list before the reference goes.
+    _known: Known,
+    dev: DaxDevice,
     killed: Atomic<bool>,
+    // Dropped last: `dev` is dead by then.
     ops: Arc<T>,
 }
 
-// SAFETY: a `dax_device` belongs to no thread; `ops` is `Send` and `Sync`.
-unsafe impl<T: Operations> Send for Device<T> {}
-// SAFETY: as above; all methods call C functions that may run concurrently.
-unsafe impl<T: Operations> Sync for Device<T> {}
-
 impl<T: Operations> Device<T> {
-    /// Allocates a DAX device. Nobody finds it until a disk is its host, see
+    /// Allocates a DAX device. It can be looked up once a disk is its host, see
     /// [`BioDisk::attach_dax`](crate::block::BioDisk::attach_dax).
-    pub fn new(ops: Arc<T>) -> Result<Self> {
+    ///
+    /// A `dax_device` that an earlier, synchronous one has left behind still says that it is
+    /// synchronous, and nothing can clear that. If `properties` say otherwise, such objects are
+    /// set aside, so that the allocator has to offer others, and are freed before this returns.
+    /// `EBUSY` if the first 256 are all stale.
+    ///
+    /// Context: process context, sleeps.
+    pub fn new(ops: Arc<T>, properties: Properties) -> Result<Self> {
         let private = Arc::as_ptr(&ops).cast_mut().cast();
-        // SAFETY: the table is static; `private` stays valid until `kill_dax()` in `Drop`.
-        let dev =
-            from_err_ptr(unsafe { bindings::alloc_dax(private, &OperationsVTable::<T>::VTABLE) })?;
-        // INVARIANT: `alloc_dax()` returned a reference.
+        let mut parked = KVec::new();
+        let dev = loop {
+            // SAFETY: `private` points to the `T` of `ops`, as the functions of the table expect.
+            // It is valid until `dev` is dropped: those in `parked` go before this returns, and
+            // `Device` drops `dev` before `ops`.
+            let dev = unsafe { DaxDevice::alloc(private, &OperationsVTable::<T>::VTABLE) }?;
+            if properties.synchronous || !dev.is_synchronous() {
+                break dev;
+            }
+            if parked.len() == MAX_PARKED {
+                pr_err!(
+                    "{}: all free DAX devices still say that they are synchronous; unload drivers that are not in use and bind again\n",
+                    ops.page_map().name()
+                );
+                return Err(EBUSY);
+            }
+            parked.push(dev, GFP_KERNEL)?;
+        };
+        dev.set_properties(properties);
+        // INVARIANT: `dev` was made with the pointer of `ops`.
         Ok(Self {
-            dev: NonNull::new(dev).ok_or(ENOMEM)?,
+            _known: Known::new(&dev)?,
+            dev,
             killed: Atomic::new(false),
             ops,
         })
-    }
-
-    /// Copies to the device need not be flushed: they go around the CPU cache.
-    pub fn set_nocache(&self) {
-        // SAFETY: by the type invariant.
-        unsafe { bindings::set_dax_nocache(self.dev.as_ptr()) };
-    }
-
-    /// Copies from the device survive machine checks.
-    pub fn set_nomc(&self) {
-        // SAFETY: by the type invariant.
-        unsafe { bindings::set_dax_nomc(self.dev.as_ptr()) };
-    }
-
-    /// What the CPU has flushed is durable, so `MAP_SYNC` can be had.
-    pub fn set_synchronous(&self) {
-        // SAFETY: by the type invariant.
-        unsafe { bindings::set_dax_synchronous(self.dev.as_ptr()) };
-    }
-
-    /// Whether `dax_flush()` writes CPU cache lines back: needed unless they are persistent.
-    pub fn set_write_cache(&self, on: bool) {
-        // SAFETY: by the type invariant.
-        unsafe { bindings::dax_write_cache(self.dev.as_ptr(), on) };
     }
 
     /// Tells the holder, a filesystem or a mapped device, that `len` bytes at byte `offset` lost
@@ -196,7 +351,7 @@ impl<T: Operations> Device<T> {
     ///
     /// Context: process context, may sleep.
     pub fn notify_failure(&self, offset: u64, len: u64, flags: i32) -> Result {
-        // SAFETY: by the type invariant.
+        // SAFETY: `dev` holds a reference, so the device is valid.
         to_result(unsafe {
             bindings::dax_holder_notify_failure(self.dev.as_ptr(), offset, len, flags)
         })
@@ -210,23 +365,14 @@ impl<T: Operations> Device<T> {
     /// Context: process context, sleeps.
     pub fn kill(&self) {
         if !self.killed.xchg(true, Full) {
-            // SAFETY: by the type invariant.
+            // SAFETY: `dev` holds a reference, so the device is valid.
             unsafe { bindings::kill_dax(self.dev.as_ptr()) };
         }
     }
 
-    /// What serves the device.
+    /// Returns what serves the device.
     pub fn operations(&self) -> &T {
         &self.ops
-    }
-}
-
-impl<T: Operations> Drop for Device<T> {
-    fn drop(&mut self) {
-        self.kill();
-        // SAFETY: this is our reference. Other holders see a dead device, whose private pointer
-        // nobody follows.
-        unsafe { bindings::put_dax(self.dev.as_ptr()) };
     }
 }
 
@@ -271,10 +417,10 @@ struct OperationsVTable<T: Operations>(PhantomData<T>);
 impl<T: Operations> OperationsVTable<T> {
     /// # Safety
     ///
-    /// `dev` is the `dax_device` of a [`Device<T>`] whose `kill` has not returned.
+    /// `dev` is a `dax_device` that [`Device::<T>::new`] made, and `kill_dax()` has not returned.
     unsafe fn data<'a>(dev: *mut bindings::dax_device) -> &'a T {
-        // SAFETY: the private pointer is that of the `Arc<T>` in the `Device<T>`, which lives
-        // until all operations have returned.
+        // SAFETY: the private pointer is that of an `Arc<T>` that `Device<T>` drops after the
+        // device, and `kill_dax()` in `DaxDevice::drop` waits until all operations have returned.
         unsafe { &*bindings::dax_get_private(dev).cast::<T>() }
     }
 

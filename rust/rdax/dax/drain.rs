@@ -67,7 +67,7 @@ use kernel::{
 /// Pages of a huge page.
 const HUGE_PAGES: u64 = bindings::RDAX_PMD_SIZE as u64 / PAGE_SIZE;
 /// The last page offset there can be.
-const LAST_PAGE: u64 = i64::MAX as u64 / PAGE_SIZE;
+pub(super) const LAST_PAGE: u64 = i64::MAX as u64 / PAGE_SIZE;
 
 /// Finds out whether the DAX core's entries are what the helpers take them for; `EOPNOTSUPP` if not.
 pub(crate) fn check() -> Result {
@@ -233,16 +233,43 @@ impl<T: OnVolume> Inode<T> {
     /// Takes all entries out of the mapping of an inode that is being evicted, without waiting for
     /// those who hold its pages.
     ///
-    /// Context: process context, sleeps. Nobody maps the file any more.
+    /// Does nothing while `invalidate_lock` is held, as it can be of other inodes only.
+    ///
+    /// Context: process context, sleeps. May be called from memory reclaim, where an inode that is
+    /// being evicted has no other user, so that its lock is not waited for.
     pub fn drain_final(&self) {
         delay::point(Point::Evict);
-        self.remove_all();
+        if let Some(lock) = NoFaults::try_new(self) {
+            self.orphan_all(&lock);
+        }
     }
 
     /// Takes all entries out, and leaves held pages to their holders.
     fn remove_all(&self) {
         let held = self.remove(Pages::ALL, Blocks::Leave);
         deferred(self, &PageRange::ALL, held, 0);
+    }
+
+    /// Unmaps all from byte `start` on and takes those entries out of the mapping that begin there or
+    /// later. Who holds pages keeps them.
+    ///
+    /// Context: process context, sleeps.
+    pub(super) fn orphan_from(&self, start: u64, _lock: &NoFaults<'_, T>) {
+        let mut pages = Pages::ALL.since(start.div_ceil(PAGE_SIZE));
+        let mut whole = pages;
+        self.extend(&mut whole);
+        if whole.first < pages.first {
+            // The huge page that begins before stays, and may be dirty.
+            pages.first = whole.first.saturating_add(HUGE_PAGES);
+        }
+        if pages.first > LAST_PAGE {
+            return;
+        }
+        self.unmap(pages);
+        let held = self.remove(pages, Blocks::Leave);
+        if let Some(range) = PageRange::new(pages.first, pages.last.saturating_add(1)) {
+            deferred(self, &range, held, 0);
+        }
     }
 
     /// Unmaps all of the file and takes all entries out of its mapping. Who holds pages keeps them.

@@ -58,6 +58,11 @@ pub enum Failure {
 }
 
 /// A superblock that may be told.
+///
+/// # Invariants
+///
+/// While `mounted` is true, `sb` is a superblock of the `T` that `notify` was made for, and has its
+/// data and its inodes.
 #[pin_data]
 struct Member {
     sb: *mut bindings::super_block,
@@ -65,14 +70,13 @@ struct Member {
     ///
     /// The superblock has its data and its inodes.
     notify: unsafe fn(*mut bindings::super_block, Failure) -> Result,
-    /// Whether `sb` has its data and its inodes.
     #[pin]
     mounted: Mutex<bool>,
 }
 
 // SAFETY: a superblock belongs to no thread.
 unsafe impl Send for Member {}
-// SAFETY: `sb` is followed under `mounted` only.
+// SAFETY: `sb` is not written after `Member` is made, and is followed with `mounted` locked only.
 unsafe impl Sync for Member {}
 
 /// # Safety
@@ -92,18 +96,25 @@ impl Member {
         if !*mounted {
             return Err(EOPNOTSUPP);
         }
-        // SAFETY: so it is, and `close` waits for the lock before that ends.
+        // SAFETY: by the type invariant `sb` has its data and its inodes now, and `close` waits for
+        // the lock that is held here before they go.
         unsafe { (self.notify)(self.sb, failure) }
     }
 }
 
 struct Entry {
     id: usize,
+    /// Whose it is, until that is [closed](close): null from then on, since the volume may live
+    /// longer than its superblock, at whose address another one can be made then.
+    sb: *mut bindings::super_block,
     /// Where the volume lies on the DAX device, in bytes.
     start: u64,
     size: u64,
     member: Arc<Member>,
 }
+
+// SAFETY: the address of a superblock belongs to no thread; `Entry` does not follow it.
+unsafe impl Send for Entry {}
 
 kernel::sync::global_lock! {
     // SAFETY: `init` is called before any other use, when the module is loaded.
@@ -124,25 +135,36 @@ pub(crate) fn init() {
 ///
 /// `sb` has its data and can have inodes, until [`close`] has returned.
 pub(crate) unsafe fn open(sb: *mut bindings::super_block) {
-    if let Some(member) = member_of(sb) {
+    let holders = HOLDERS.lock();
+    let found = holders.iter().find(|entry| entry.sb == sb);
+    let member = found.map(|entry| entry.member.clone());
+    drop(holders);
+    if let Some(member) = member {
+        // INVARIANT: an entry's address is that of a superblock that has not been closed, so this
+        // is the one that `Registration::new` was given; the rest is the caller's promise.
         *member.mounted.lock() = true;
     }
 }
 
 /// Waits until nobody tells `sb` anything, and lets nobody begin to.
 ///
+/// Every superblock goes through this before its memory can be another's, whether or not it was
+/// mounted.
+///
 /// Context: `s_umount` held, sleeps; as long as the filesystem needs to handle a failure.
 pub(crate) fn close(sb: *mut bindings::super_block) {
-    if let Some(member) = member_of(sb) {
+    // There is one entry for each volume that was made of it.
+    while let Some(member) = forget(sb) {
         *member.mounted.lock() = false;
     }
 }
 
-fn member_of(sb: *mut bindings::super_block) -> Option<Arc<Member>> {
-    let holders = HOLDERS.lock();
-    let mut entries = holders.iter();
-    let found = entries.find(|entry| entry.member.sb == sb);
-    found.map(|entry| entry.member.clone())
+/// Takes `sb` from one of its entries.
+fn forget(sb: *mut bindings::super_block) -> Option<Arc<Member>> {
+    let mut holders = HOLDERS.lock();
+    let found = holders.iter_mut().find(|entry| entry.sb == sb)?;
+    found.sb = ptr::null_mut();
+    Some(found.member.clone())
 }
 
 /// An entry in the list of holders, until it is dropped.
@@ -167,6 +189,7 @@ impl Registration {
         HOLDERS.lock().push(
             Entry {
                 id,
+                sb: sb.as_ptr(),
                 start,
                 size,
                 member,

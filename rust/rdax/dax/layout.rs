@@ -9,6 +9,10 @@
 //!
 //! C source: [`fs/dax.c`](srctree/fs/dax.c)
 
+use super::{
+    drain::LAST_PAGE,
+    OnVolume, //
+};
 use crate::{
     bindings,
     delay::{
@@ -77,6 +81,14 @@ impl<'a, T: FileSystem> NoFaults<'a, T> {
         // SAFETY: an initialised rwsem.
         unsafe { bindings::down_write(invalidate_lock(inode)) };
         Self(inode, NotThreadSafe)
+    }
+
+    /// Takes it unless that means waiting.
+    pub(crate) fn try_new(inode: &'a Inode<T>) -> Option<Self> {
+        // SAFETY: an inode's mapping has an initialised rwsem.
+        let locked = unsafe { bindings::down_write_trylock(invalidate_lock(inode)) } != 0;
+        // INVARIANT: taken just now.
+        locked.then(|| Self(inode, NotThreadSafe))
     }
 
     /// The inode.
@@ -150,11 +162,12 @@ impl<'a, T: FileSystem> Invalidate<'a, T> {
         Ok(())
     }
 
-    /// Forgets all from byte `size` on, private copies included, once it is drained.
-    pub fn truncate_pagecache(&mut self, size: u64) {
-        let size = i64::try_from(size).unwrap_or(i64::MAX);
-        // SAFETY: by the type invariant of `Inode`.
-        unsafe { bindings::truncate_pagecache(self.inode().as_ptr(), size) };
+    /// Whether all from byte `start` on has been drained since the lock was taken.
+    fn is_drained_from(&self, start: u64) -> bool {
+        let closed = self.closed.as_ref().map(ClosedRange::range);
+        closed.is_some_and(|range| {
+            range.first() <= start.div_ceil(PAGE_SIZE) && range.end() > LAST_PAGE
+        })
     }
 
     /// The inode.
@@ -165,6 +178,23 @@ impl<'a, T: FileSystem> Invalidate<'a, T> {
     /// Keeps a range closed as long as the locks are held.
     pub(super) fn keep_closed(&mut self, closed: ClosedRange<&'a Gate>) {
         self.closed = Some(closed);
+    }
+}
+
+impl<T: OnVolume> Invalidate<'_, T> {
+    /// Forgets all from byte `size` on, private copies included.
+    ///
+    /// To be drained first, see [`Invalidate::drain_range`]. What is not loses its entries here:
+    /// held pages are left to those who hold them.
+    pub fn truncate_pagecache(&mut self, size: u64) {
+        if !self.is_drained_from(size) {
+            self.inode().orphan_from(size, &self.faults);
+        }
+        let size = i64::try_from(size).unwrap_or(i64::MAX);
+        // SAFETY: by the type invariant of `Inode` it is valid, and `i_rwsem` is held. There is no
+        // entry left that the C side would take from under a reference: it was taken out above or
+        // by the drain, and faults that would enter another wait for `invalidate_lock`.
+        unsafe { bindings::truncate_pagecache(self.inode().as_ptr(), size) };
     }
 }
 

@@ -9,6 +9,16 @@
 //! A device that is one linear range is accessed by a fixed address. Others (device mapper, memory
 //! with gaps) are asked for each range, because what they map may change.
 //!
+//! # Synchronous volumes
+//!
+//! `dax_synchronous()` cannot be trusted: a `dax_device` keeps the flags of an earlier one whose
+//! memory it has, see [`Device::new`](super::Device::new), and no driver of the kernel clears them.
+//! A volume that is wrongly taken for synchronous loses what `fsync()` and `MAP_SYNC` have promised.
+//! So a volume is synchronous only if that can be verified: if its disk is on a namespace of the
+//! libnvdimm bus, whatever its driver, by the namespace's region; if its DAX device was made by this
+//! crate, by that device. Of a stacked device (device mapper) neither the members nor a later change
+//! of them can be seen; it is taken for asynchronous, which costs a flush but never data.
+//!
 //! This module does not support devices without struct pages, or DAX devices without a block
 //! device.
 //!
@@ -19,10 +29,13 @@ mod access;
 pub use self::access::Access;
 use self::access::Place;
 
-use super::holder::{
-    self,
-    Failure,
-    Registration, //
+use super::{
+    device,
+    holder::{
+        self,
+        Failure,
+        Registration, //
+    }, //
 };
 use crate::{
     bindings,
@@ -139,7 +152,10 @@ impl Volume {
             bindings::fs_dax_get_by_bdev(bdev.as_ptr(), &mut start, ptr::null_mut(), ptr::null())
         };
         let Some(dax) = NonNull::new(probe) else {
-            pr_err!("the block device does not support DAX\n");
+            pr_err!(
+                "{}: no DAX: the driver does not support it, or the volume is not whole pages\n",
+                sb.id()
+            );
             return Err(EOPNOTSUPP);
         };
         // SAFETY: the file is open.
@@ -154,8 +170,7 @@ impl Volume {
         device.hold(sb, start, size)?;
         // INVARIANT: `fs_dax_get_by_bdev()` refuses volumes that are not whole pages.
         let mut volume = Self {
-            // SAFETY: by the invariant of `device`.
-            synchronous: unsafe { bindings::dax_synchronous(dax.as_ptr()) },
+            synchronous: device.is_synchronous(),
             device,
             start,
             size,
@@ -221,7 +236,8 @@ impl Volume {
         self.phys_offset
     }
 
-    /// Whether what is flushed from the CPU's caches is durable.
+    /// Whether what is flushed from the CPU's caches is durable without a flush of the device, as
+    /// far as that could be verified when the volume was made.
     pub fn synchronous(&self) -> bool {
         self.synchronous
     }
@@ -260,6 +276,21 @@ impl Volume {
 }
 
 impl Device {
+    /// Whether the device is synchronous, and its flag can be believed.
+    fn is_synchronous(&self) -> bool {
+        // SAFETY: by the type invariant the block device is open, so its disk and the disk's
+        // parents are there.
+        let region = unsafe { bindings::rdax_helper_bdev_region(self.bdev.as_ptr()) };
+        let verified = if region.is_null() {
+            device::is_known(self.dax.as_ptr())
+        } else {
+            // SAFETY: not null, so the region of the namespace that the disk is on.
+            unsafe { bindings::rdax_helper_nd_is_sync(region) }
+        };
+        // SAFETY: by the type invariant the device is referenced.
+        verified && unsafe { bindings::dax_synchronous(self.dax.as_ptr()) }
+    }
+
     /// Makes `sb` the device's holder, unless it has one.
     fn hold<T: OnVolume>(
         &mut self,
@@ -287,7 +318,10 @@ impl Device {
                 self.dax = held;
                 self.registration = Some(registration);
             }
-            None => pr_warn!("another filesystem hears of the failures of this device\n"),
+            None => pr_warn!(
+                "{}: memory failures go to the filesystem mounted first; this one is not notified\n",
+                sb.id()
+            ),
         }
         Ok(())
     }

@@ -7,6 +7,7 @@
 
 use super::{
     file,
+    inode::Flag,
     ioctl,
     File,
     Inode,
@@ -149,10 +150,15 @@ impl<T: OnVolume + ioctl::Operations, O: Operations<T>> OperationsVTable<T, O> {
         file: *mut bindings::file,
     ) -> c_int {
         from_result(|| {
+            // SAFETY: by this function's own requirement both are valid while this runs.
+            let (inode_ref, file_ref) = unsafe { (Inode::from_ptr(inode), File::from_ptr(file)) };
+            // Faults enter DAX entries, which the VFS takes for others in a mapping that is not DAX.
+            if !inode_ref.has_flag(Flag::Dax) {
+                return Err(EINVAL);
+            }
             // SAFETY: by this function's own requirement.
             kernel::error::to_result(unsafe { bindings::rdax_helper_dax_file_open(inode, file) })?;
-            // SAFETY: by this function's own requirement.
-            unsafe { O::open(Inode::from_ptr(inode), File::from_ptr(file)) }?;
+            O::open(inode_ref, file_ref)?;
             Ok(0)
         })
     }

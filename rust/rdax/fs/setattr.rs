@@ -167,7 +167,7 @@ impl Saved {
 
     fn restore<T: FileSystem>(self, inode: &Inode<T>) {
         let [atime, mtime, ctime] = self.times;
-        inode.set_mode(self.mode);
+        inode.set_permissions(self.mode);
         inode.set_atime(atime);
         inode.set_mtime(mtime);
         inode.set_ctime(ctime);

@@ -128,9 +128,10 @@ impl Region {
 
     /// Makes a disk read-only if its region is, and writable if not.
     ///
-    /// The disk's parent is the namespace, whose parent is the region.
-    pub fn apply_read_only<T: Operations>(disk: &BioDisk<T, Live>) {
-        // SAFETY: the disk is live, so its parent is set.
-        unsafe { bindings::rdax_helper_nd_check_and_set_ro(disk.as_raw()) };
+    /// `ENODEV` if the disk was not added below a [`Namespace`](super::Namespace).
+    pub fn apply_read_only<T: Operations>(disk: &BioDisk<T, Live>) -> Result {
+        // SAFETY: a live disk is a valid gendisk that was added, so its parent does not change. The
+        // C side checks that the parent's parent is a region before it uses it as one.
+        to_result(unsafe { bindings::rdax_helper_nd_check_and_set_ro(disk.as_raw()) })
     }
 }

@@ -2,7 +2,10 @@
 
 //! The fields of an inode that the VFS knows.
 
-use super::Inode;
+use super::{
+    Fresh,
+    Inode, //
+};
 use crate::{
     bindings,
     fs::{
@@ -74,9 +77,11 @@ impl<T: FileSystem> Inode<T> {
         read!(self, i_mode)
     }
 
-    /// Sets type and permissions, under `i_rwsem`. The type must not change.
-    pub fn set_mode(&self, mode: u16) {
-        write!(self, mode, i_mode);
+    /// Sets the permissions, under `i_rwsem`. The type stays, whatever `mode` says: operations and
+    /// dentries were chosen by it.
+    pub fn set_permissions(&self, mode: u16) {
+        const TYPE: u16 = bindings::S_IFMT as u16;
+        write!(self, self.mode() & TYPE | mode & !TYPE, i_mode);
     }
 
     fn is_type(&self, format: u32) -> bool {
@@ -217,8 +222,30 @@ impl<T: FileSystem> Inode<T> {
     }
 
     /// Sets those of the `mask` that are in `flags`, clears the others of it; under `i_rwsem`.
+    ///
+    /// [`Flag::Dax`] stays as it is: it says what the entries of the mapping are. See
+    /// [`Fresh::set_dax`].
     pub fn set_flags(&self, flags: Flags, mask: Flags) {
-        // SAFETY: by the type invariant.
-        unsafe { bindings::inode_set_flags(self.as_ptr(), flags.into(), mask.into()) };
+        const DAX: u32 = Flag::Dax as u32;
+        let mask = u32::from(mask) & !DAX;
+        // SAFETY: by the type invariant of `Inode` it is valid; the C side changes bits of `mask`
+        // alone, of which `flags` has to be a part.
+        unsafe { bindings::inode_set_flags(self.as_ptr(), u32::from(flags) & mask, mask) };
+    }
+}
+
+impl<T: FileSystem> Fresh<T> {
+    /// Sets type and permissions.
+    pub fn set_mode(&mut self, mode: u16) {
+        write!(self, mode, i_mode);
+    }
+
+    /// Says that reads, writes and mappings go to the device's memory. What has the operations of
+    /// [`regular`](crate::fs::regular) cannot be opened without.
+    pub fn set_dax(&mut self) {
+        const DAX: u32 = Flag::Dax as u32;
+        // SAFETY: by the type invariant of `Inode` it is valid; its mapping is empty, as nobody
+        // else has the inode before it is published.
+        unsafe { bindings::inode_set_flags(self.as_ptr(), DAX, DAX) };
     }
 }
