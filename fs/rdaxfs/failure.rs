@@ -11,10 +11,16 @@
 //! mapping.
 
 use crate::{
-    mount::Mount,
+    mount::{
+        lose_metadata,
+        shut_down,
+        Mount, //
+    },
     Rdaxfs, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*, //
+};
 use rdax::{
     dax::{
         layout::InvalidateShared,
@@ -58,9 +64,11 @@ pub(crate) fn notify(sb: &SuperBlock<Rdaxfs>, failure: Failure) -> Result {
 fn lose(sb: &SuperBlock<Rdaxfs>, block: u64, failure: &MemoryFailure) -> Result {
     let mount = sb.data();
     match mount.core().role(block) {
-        Role::Volume(what) => return Err(mount.lose_metadata(what, block)),
+        Role::Volume(what) => return Err(lose_metadata(sb, what, block)),
         Role::Free => {
-            pr_warn!("{}: memory of free block {} failed\n", sb.id(), block);
+            mount
+                .log()
+                .warn(fmt!("memory of free block {block} failed"));
             return Ok(());
         }
         Role::Inode => {}
@@ -73,13 +81,14 @@ fn lose(sb: &SuperBlock<Rdaxfs>, block: u64, failure: &MemoryFailure) -> Result 
     });
     match done {
         Some(done) => done,
-        None => lose_unused(mount, block),
+        None => lose_unused(sb, block),
     }
 }
 
 /// If the inode has the block: it has lost it.
 fn lose_of(inode: &Inode<Rdaxfs>, block: u64, failure: &MemoryFailure) -> Option<Result> {
-    let mount = inode.sb().data();
+    let sb = inode.sb();
+    let mount = sb.data();
     // What is found stays where it is.
     let lock = InvalidateShared::new(inode);
     let node = inode.data().read();
@@ -87,29 +96,29 @@ fn lose_of(inode: &Inode<Rdaxfs>, block: u64, failure: &MemoryFailure) -> Option
     let ino = node.ino();
     drop(node);
     Some(match held {
-        Held::Metadata(what) => Err(mount.lose_metadata(what, block)),
+        Held::Metadata(what) => Err(lose_metadata(sb, what, block)),
         Held::Data(lblk) => {
             tell_loss(mount, ino, lblk);
             let pos = lblk.saturating_mul(BLOCK_SIZE);
+            inode.report_data_lost(pos, BLOCK_SIZE);
             inode.kill_users(pos, block, failure, &lock)
         }
     })
 }
 
 /// No inode in memory has the block, so nobody uses it.
-fn lose_unused(mount: &Mount, block: u64) -> Result {
+fn lose_unused(sb: &SuperBlock<Rdaxfs>, block: u64) -> Result {
+    let mount = sb.data();
     match mount.core().find_owner(block) {
-        Ok(Some((_, Held::Metadata(what)))) => Err(mount.lose_metadata(what, block)),
+        Ok(Some((_, Held::Metadata(what)))) => Err(lose_metadata(sb, what, block)),
         Ok(Some((ino, Held::Data(lblk)))) => {
             tell_loss(mount, ino, lblk);
             Ok(())
         }
         _ => {
-            pr_err!(
-                "{}: memory of block {} failed, whose owner is not known\n",
-                mount.device(),
-                block
-            );
+            mount.log().err(fmt!(
+                "memory of block {block} failed, whose owner is not known"
+            ));
             Ok(())
         }
     }
@@ -117,19 +126,16 @@ fn lose_unused(mount: &Mount, block: u64) -> Result {
 
 fn tell_loss(mount: &Mount, ino: u64, lblk: u64) {
     let start = lblk.saturating_mul(BLOCK_SIZE);
-    pr_err!(
-        "{}: memory failed: inode {}: bytes {}-{} are lost\n",
-        mount.device(),
-        ino,
-        start,
+    mount.log().err(fmt!(
+        "memory failed: inode {ino}: bytes {start}-{} are lost",
         start.saturating_add(BLOCK_SIZE - 1)
-    );
+    ));
 }
 
 /// The memmap of the device is about to go, so no file may have pages of it any more.
 fn remove(sb: &SuperBlock<Rdaxfs>) {
     // Faults fail from now on.
-    sb.data().shut_down();
+    shut_down(sb);
     sb.for_each_inode(|inode| {
         if inode.is_reg() {
             inode.revoke();

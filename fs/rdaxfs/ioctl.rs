@@ -71,11 +71,11 @@ fn shut_down(sb: &SuperBlock<Rdaxfs>, how: u32) -> Result {
     match how {
         SHUTDOWN_FREEZE => {
             sb.freeze()?;
-            sb.data().shut_down();
+            crate::mount::shut_down(sb);
             sb.thaw()
         }
         SHUTDOWN_LOG | SHUTDOWN_NO_LOG => {
-            sb.data().shut_down();
+            crate::mount::shut_down(sb);
             Ok(())
         }
         _ => Err(EINVAL),

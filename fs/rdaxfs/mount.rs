@@ -29,7 +29,6 @@ use kernel::{
     debugfs::Dir,
     fmt,
     prelude::*,
-    str::CString,
     sync::{
         atomic::{
             Atomic,
@@ -53,7 +52,10 @@ use rdax::{
         Failure,
         OnVolume, //
     },
-    fs::SuperBlock,
+    fs::{
+        Log,
+        SuperBlock, //
+    },
     gate::Gate,
     pin::Pinnable,
     sync::NoFs, //
@@ -71,7 +73,7 @@ pub(crate) struct Mount {
     _directory: Option<Pin<KBox<Directory>>>,
     stats: Arc<Stats>,
     drains: Arc<Drains>,
-    device: CString,
+    log: Log,
     on_error: Atomic<u32>,
     drain: Atomic<u32>,
     drain_ms: Atomic<u32>,
@@ -101,7 +103,8 @@ impl Mount {
     #[inline(never)]
     pub(crate) fn new(
         core: Volume<Pmem>,
-        device: CString,
+        log: Log,
+        device: &CStr,
         options: &Options,
         root: &Dir,
     ) -> Result<Self> {
@@ -113,13 +116,13 @@ impl Mount {
             core: core.clone(),
         };
         // What cannot be shown does not matter.
-        let directory = stats::create(root, &device, shown).ok();
+        let directory = stats::create(root, device, shown).ok();
         Ok(Self {
             watch: Watch::new(Sweeper(core.clone()))?,
             _directory: directory,
             stats,
             drains,
-            device,
+            log,
             on_error: Atomic::new(options.on_error as u32),
             drain: Atomic::new(options.drain as u32),
             drain_ms: Atomic::new(options.drain_ms),
@@ -186,10 +189,13 @@ impl Mount {
     fn damaged(&self, what: fmt::Arguments<'_>) {
         let action = self.options().on_error;
         if action == OnError::RemountReadOnly && self.is_stopped() {
-            // Has been said; one damaged directory can be looked at very often.
+            // It was said when the volume was stopped.
             return;
         }
-        pr_err!("{}: {} ({})\n", *self.device, what, action.consequence());
+        // One damaged directory can be looked at very often.
+        if self.log.may_log() {
+            self.log.err(fmt!("{what} ({})", action.consequence()));
+        }
         // Best effort: a volume that takes no changes is not marked.
         let _ = self.core.mark_errors();
         match action {
@@ -202,29 +208,9 @@ impl Mount {
         }
     }
 
-    /// The name of the device, for messages.
-    pub(crate) fn device(&self) -> &CStr {
-        &self.device
-    }
-
-    /// Memory that failed held metadata in block `block`: nothing works from now on.
-    pub(crate) fn lose_metadata(&self, what: &str, block: u64) -> Error {
-        pr_err!(
-            "{}: memory failed: block {}, {}: shutting down\n",
-            *self.device,
-            block,
-            what
-        );
-        self.core.shut_down();
-        EUCLEAN
-    }
-
-    /// Nothing works from now on.
-    pub(crate) fn shut_down(&self) {
-        if self.core.check_alive().is_ok() {
-            pr_err!("{}: shut down\n", *self.device);
-        }
-        self.core.shut_down();
+    /// The log of the volume.
+    pub(crate) fn log(&self) -> &Log {
+        &self.log
     }
 }
 
@@ -237,15 +223,44 @@ impl Drop for Mount {
     }
 }
 
+/// Memory that failed held metadata in block `block`: nothing works from now on.
+pub(crate) fn lose_metadata(sb: &SuperBlock<Rdaxfs>, what: &str, block: u64) -> Error {
+    let mount = sb.data();
+    mount.log.err(fmt!(
+        "memory failed: block {block}, {what}: shutting down; run fsck.rdaxfs"
+    ));
+    mount.core.shut_down();
+    sb.report_metadata(EIO);
+    EUCLEAN
+}
+
+/// Nothing works from now on.
+pub(crate) fn shut_down(sb: &SuperBlock<Rdaxfs>) {
+    let mount = sb.data();
+    if mount.core.check_alive().is_ok() {
+        mount.log.err(fmt!("shut down"));
+        sb.report_shutdown();
+    }
+    mount.core.shut_down();
+}
+
 /// The result of an operation of the core on `sb`, with what an error entails.
 pub(crate) fn checked<V>(sb: &SuperBlock<Rdaxfs>, result: rdaxfs_core::Result<V>) -> Result<V> {
     result.map_err(|error| {
+        let stopped = sb.data().is_stopped();
         let number = sb.data().fail(error);
+        if is_damage(error) && !stopped {
+            sb.report_metadata(number);
+        }
         if sb.data().is_stopped() && !sb.is_read_only() {
             sb.set_read_only();
         }
         number
     })
+}
+
+fn is_damage(error: CoreError) -> bool {
+    matches!(error, CoreError::Corrupt(_) | CoreError::Poison)
 }
 
 impl OnVolume for Rdaxfs {

@@ -3,11 +3,15 @@
 //! Mounting, remounting, freezing, unmounting.
 
 use crate::{
-    error::errno,
+    error::{
+        errno,
+        Corrupt, //
+    },
     inode,
     medium::Pmem,
     mount::{
         checked,
+        shut_down,
         Mount, //
     },
     node::InodeData,
@@ -40,6 +44,7 @@ use rdax::{
         xattr,
         FileSystem,
         Inode,
+        Log,
         SuperBlock, //
     },
     pin,
@@ -72,12 +77,11 @@ fn is_rdaxfs(medium: &Pmem) -> bool {
 }
 
 #[inline(never)]
-fn mount(sb: &SuperBlock<Rdaxfs, New>, request: Request) -> Result<Volume<Pmem>> {
-    let device = sb.id();
+fn mount(sb: &SuperBlock<Rdaxfs, New>, request: Request, log: &Log) -> Result<Volume<Pmem>> {
     let medium = Pmem::new(dax::Volume::new(sb)?);
     if !is_rdaxfs(&medium) {
         if !request.quiet {
-            pr_err!("{}: not an rdaxfs volume\n", device);
+            log.err(fmt!("not an rdaxfs volume"));
         }
         return Err(EINVAL);
     }
@@ -94,22 +98,47 @@ fn mount(sb: &SuperBlock<Rdaxfs, New>, request: Request) -> Result<Volume<Pmem>>
     }
     let volume = Volume::mount(medium, &options).map_err(|error| {
         if !request.quiet {
-            pr_err!("{}: cannot be mounted: {:?}\n", device, error);
+            tell_failure(log, error);
         }
         errno(error)
     })?;
-    tell_recovery(device, &volume.recovery());
+    tell_recovery(log, &volume.recovery());
+    if let Some((count, first)) = volume.damage() {
+        tell_damage(log, count, first);
+    }
     Ok(volume)
 }
 
-fn tell_recovery(device: &CStr, recovery: &Recovery) {
+fn tell_failure(log: &Log, error: CoreError) {
+    match error {
+        CoreError::Corrupt(corrupt) => log.err(fmt!(
+            "cannot be mounted: {}; run fsck.rdaxfs",
+            Corrupt(corrupt)
+        )),
+        other => log.err(fmt!("cannot be mounted: {other:?}")),
+    }
+}
+
+/// Says why a volume that is mounted read-only cannot be changed.
+fn tell_damage(log: &Log, count: u64, first: CoreError) {
+    match first {
+        CoreError::Corrupt(corrupt) => log.warn(fmt!(
+            "{count} damaged structures, read-only: {}; run fsck.rdaxfs",
+            Corrupt(corrupt)
+        )),
+        other => log.warn(fmt!(
+            "{count} damaged structures, read-only: {other:?}; run fsck.rdaxfs"
+        )),
+    }
+}
+
+fn tell_recovery(log: &Log, recovery: &Recovery) {
     if recovery.unclean {
-        pr_info!(
-            "{}: was not unmounted: {} transactions done again, {} unnamed inodes freed\n",
-            device,
+        log.info(fmt!(
+            "was not unmounted: {} transactions done again, {} unnamed inodes freed",
             recovery.transactions,
             recovery.orphans
-        );
+        ));
     }
 }
 
@@ -139,7 +168,8 @@ impl FileSystem for Rdaxfs {
         request: Request,
     ) -> Result<Arc<Mount>> {
         sb.set_block_size(BLOCK_SIZE as u32)?;
-        let core = mount(sb, request)?;
+        let log = sb.log()?;
+        let core = mount(sb, request, &log)?;
         sb.set_magic(MAGIC);
         sb.set_max_links(LINK_MAX);
         sb.set_max_size(MAX_FILE_SIZE);
@@ -148,9 +178,9 @@ impl FileSystem for Rdaxfs {
         let on_medium = core.superblock();
         sb.set_uuid(&on_medium.uuid);
         if on_medium.state() == State::Errors {
-            pr_warn!("{}: has errors, fsck.rdaxfs is needed\n", sb.id());
+            log.warn(fmt!("has errors; run fsck.rdaxfs"));
         }
-        let mount = Mount::new(core, sb.id().to_cstring()?, options, sb.type_data())?;
+        let mount = Mount::new(core, log, sb.id(), options, sb.type_data())?;
         Ok(Arc::new(mount, GFP_KERNEL)?)
     }
 
@@ -168,6 +198,10 @@ impl FileSystem for Rdaxfs {
         if request.change && request.read_only != sb.is_read_only() {
             if request.read_only {
                 checked(sb, mount.core().deactivate())?;
+            } else if let Some((count, first)) = mount.core().damage() {
+                // What is free is not known.
+                tell_damage(mount.log(), count, first);
+                return Err(EROFS);
             } else if mount.is_stopped() || sb.device_is_read_only() {
                 return Err(EROFS);
             } else {
@@ -212,7 +246,7 @@ impl FileSystem for Rdaxfs {
     }
 
     fn shutdown(sb: &SuperBlock<Self>) {
-        sb.data().shut_down();
+        shut_down(sb);
     }
 
     fn unmap_inode(inode: &Inode<Self>) {

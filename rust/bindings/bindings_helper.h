@@ -20,6 +20,7 @@
 #include <linux/poll.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
+#include <linux/ratelimit.h>
 #include <linux/statfs.h>
 
 #include "../helpers/helpers.h"

@@ -28,6 +28,7 @@ struct kmem_cache;
 struct nd_region;
 struct page;
 struct posix_acl;
+struct ratelimit_state;
 struct rdax_watch;
 struct iov_iter;
 struct rw_semaphore;
@@ -198,6 +199,13 @@ int rdax_helper_pin_check_page(struct page *page, struct file *file,
 struct page *rdax_helper_pfn_page(u64 pfn);
 u64 rdax_helper_page_pfn(struct page *page);
 void rdax_helper_pin_put(struct page *page);
+
+/* log.c */
+void rdax_helper_ratelimit_init(struct ratelimit_state *limit);
+bool rdax_helper_ratelimit(struct ratelimit_state *limit, const char *name);
+void rdax_helper_report_metadata(struct super_block *sb, int error);
+void rdax_helper_report_data_lost(struct inode *inode, loff_t pos, u64 len);
+void rdax_helper_report_shutdown(struct super_block *sb);
 
 /* super.c */
 bool rdax_helper_sb_bdev_read_only(struct super_block *sb);

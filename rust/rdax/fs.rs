@@ -29,6 +29,7 @@ pub mod inode;
 pub mod ioctl;
 pub mod kiocb;
 pub mod kstat;
+pub mod log;
 pub mod regular;
 pub mod setattr;
 pub mod super_block;
@@ -42,6 +43,7 @@ pub use self::{
     idmap::Idmap,
     inode::Inode,
     kiocb::Kiocb,
+    log::Log,
     setattr::Setattr,
     super_block::SuperBlock,
     time::Timespec, //
