@@ -29,7 +29,8 @@ use crate::{
     node::{
         mtime,
         sync_blocks,
-        InodeData, //
+        InodeData,
+        Shared, //
     },
     Rdaxfs, //
 };
@@ -42,7 +43,6 @@ use rdax::{
         Operations,
         Request, //
     },
-    sync::rwsem, //
 };
 use rdaxfs_core::{
     format_types::{
@@ -51,7 +51,6 @@ use rdaxfs_core::{
         HUGE_BLOCKS, //
     },
     Mapping,
-    Node,
     Span, //
 };
 
@@ -84,7 +83,7 @@ fn is_written(mapping: &Mapping) -> bool {
 }
 
 /// Locks the node shared; waits for it unless the request must not.
-fn read_node<'a>(data: &'a InodeData, request: &Request) -> Result<rwsem::ReadGuard<'a, Node>> {
+fn read_node<'a>(data: &'a InodeData, request: &Request) -> Result<Shared<'a>> {
     if request.is_nowait() {
         data.try_read()
     } else {

@@ -8,8 +8,8 @@
 //! the core. Several nodes are locked in the order of the arguments of the operation, each with a
 //! subclass of its own.
 //!
-//! While a node is locked exclusively, allocations do not call filesystems: reclaim could evict an
-//! inode, which needs the locks of the core.
+//! While a node is locked, shared or exclusively, allocations do not call filesystems: reclaim could
+//! evict an inode, which needs the lock of its node, of the same class, and the locks of the core.
 
 use crate::Rdaxfs;
 use core::ops::{
@@ -74,13 +74,21 @@ impl InodeData {
     }
 
     /// Locks the node shared.
-    pub(crate) fn read(&self) -> rwsem::ReadGuard<'_, Node> {
-        self.node.read()
+    pub(crate) fn read(&self) -> Shared<'_> {
+        let nofs = NoFs::enter();
+        Shared {
+            node: self.node.read(),
+            _nofs: nofs,
+        }
     }
 
     /// Locks the node shared, unless that means waiting.
-    pub(crate) fn try_read(&self) -> Result<rwsem::ReadGuard<'_, Node>> {
-        self.node.try_read().ok_or(EAGAIN)
+    pub(crate) fn try_read(&self) -> Result<Shared<'_>> {
+        let nofs = NoFs::enter();
+        Ok(Shared {
+            node: self.node.try_read().ok_or(EAGAIN)?,
+            _nofs: nofs,
+        })
     }
 
     /// Locks the node exclusively.
@@ -131,6 +139,21 @@ impl InodeData {
             u64::MAX => None,
             pos => Some((pos, Error::from_errno(self.failure.load(Relaxed)))),
         }
+    }
+}
+
+/// A node, locked shared.
+pub(crate) struct Shared<'a> {
+    // Dropped first.
+    node: rwsem::ReadGuard<'a, Node>,
+    _nofs: NoFs,
+}
+
+impl Deref for Shared<'_> {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.node
     }
 }
 
