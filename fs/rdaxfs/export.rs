@@ -27,8 +27,10 @@ impl Operations for Rdaxfs {
         ino: u64,
         generation: u32,
     ) -> Result<ARef<Inode<Self>>> {
+        // A file that is deleted but open can be opened. What has no name and is not open is stale
+        // already: `iget` does not read it.
         let inode = iget(sb, ino)?;
-        if inode.generation() != generation || inode.nlink() == 0 {
+        if inode.generation() != generation {
             return Err(ESTALE);
         }
         Ok(inode)

@@ -11,6 +11,7 @@
 //! mapping.
 
 use crate::{
+    inode::Claimed,
     mount::{
         lose_metadata,
         shut_down,
@@ -18,9 +19,7 @@ use crate::{
     },
     Rdaxfs, //
 };
-use kernel::{
-    prelude::*, //
-};
+use kernel::prelude::*;
 use rdax::{
     dax::{
         layout::InvalidateShared,
@@ -29,6 +28,7 @@ use rdax::{
         OnVolume, //
     },
     fs::{
+        inode::Lookup,
         Inode,
         SuperBlock, //
     }, //
@@ -81,7 +81,7 @@ fn lose(sb: &SuperBlock<Rdaxfs>, block: u64, failure: &MemoryFailure) -> Result 
     });
     match done {
         Some(done) => done,
-        None => lose_unused(sb, block),
+        None => lose_unused(sb, block, failure),
     }
 }
 
@@ -106,10 +106,25 @@ fn lose_of(inode: &Inode<Rdaxfs>, block: u64, failure: &MemoryFailure) -> Option
     })
 }
 
-/// No inode in memory has the block, so nobody uses it.
-fn lose_unused(sb: &SuperBlock<Rdaxfs>, block: u64) -> Result {
+/// No inode in memory had the block: looks for it in those on the medium. Each is hashed while it is
+/// read, so it does not change; one that has come into memory meanwhile is asked as the others were.
+fn lose_unused(sb: &SuperBlock<Rdaxfs>, block: u64, failure: &MemoryFailure) -> Result {
     let mount = sb.data();
-    match mount.core().find_owner(block) {
+    let mut done = None;
+    let found = mount.core().find_owner(block, |ino| match sb.iget(ino) {
+        _ if done.is_some() => None,
+        Ok(Lookup::New(new)) => Some(Claimed(new)),
+        Ok(Lookup::Found(inode)) => {
+            done = lose_of(&inode, block, failure);
+            None
+        }
+        // What there is no memory for may be left out.
+        Err(_) => None,
+    });
+    if let Some(done) = done {
+        return done;
+    }
+    match found {
         Ok(Some((_, Held::Metadata(what)))) => Err(lose_metadata(sb, what, block)),
         Ok(Some((ino, Held::Data(lblk)))) => {
             tell_loss(mount, ino, lblk);

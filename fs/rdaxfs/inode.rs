@@ -39,18 +39,30 @@ use rdaxfs_core::{
         MODE_TYPE, //
     },
     Error as CoreError,
+    Hashed,
     Locate,
     Node, //
 };
 
-/// The inode with this number. `ESTALE` if there is none.
+/// A new inode, as the core sees it. It is hashed as `I_NEW` and the VFS hashes no other one of its
+/// number: so it has the number to itself.
+pub(crate) struct Claimed(pub(crate) New<Rdaxfs>);
+
+impl Hashed for Claimed {
+    fn ino(&self) -> u64 {
+        self.0.ino()
+    }
+}
+
+/// Returns the inode with this number, which has no name if it is open. `ESTALE` if there is none.
 pub(crate) fn iget(sb: &SuperBlock<Rdaxfs>, ino: u64) -> Result<ARef<Inode<Rdaxfs>>> {
     match sb.iget(ino)? {
         Lookup::Found(inode) => Ok(inode),
         Lookup::New(new) => {
-            let node = checked(sb, sb.data().core().iget(ino))?;
+            let claimed = Claimed(new);
+            let node = checked(sb, sb.data().core().iget(&claimed))?;
             let target = target_of(sb, &node)?;
-            Ok(attach(new, node, target)?.publish())
+            Ok(attach(claimed, node, target)?.publish())
         }
     }
 }
@@ -73,13 +85,13 @@ fn target_of(sb: &SuperBlock<Rdaxfs>, node: &Node) -> Result<Option<CString>> {
 
 /// Makes `node`, which exists on the medium, a new inode of the VFS.
 pub(crate) fn attach(
-    new: New<Rdaxfs>,
+    claimed: Claimed,
     node: Node,
     target: Option<CString>,
 ) -> Result<Fresh<Rdaxfs>> {
     let disk = *node.inode();
     let blocks_of = |inode: &Inode<Rdaxfs>| sync_blocks(inode, &inode.data().read());
-    let mut inode = new.init(InodeData::new(node))?;
+    let mut inode = claimed.0.init(InodeData::new(node))?;
     inode.set_mode(disk.mode.get());
     inode.set_owner(disk.uid.get(), disk.gid.get());
     inode.set_nlink(disk.nlink.get());
@@ -149,6 +161,7 @@ pub(crate) fn evict(inode: &Inode<Rdaxfs>) {
     let evicted = sb.data().core().evict(&mut node);
     drop(node);
     sb.data().watch_busy();
-    // There is nobody to tell; if it is not freed now, recovery frees it.
+    // If it is not freed now, the next mount frees it: until then it has a number, but no name, and is
+    // not read.
     let _ = checked(sb, evicted);
 }

@@ -4,8 +4,9 @@
 //!
 //! # Lock order
 //!
-//! The VFS holds the `i_rwsem` of all inodes that change. Their nodes are locked in the order of
-//! inode numbers.
+//! The VFS holds the `i_rwsem` of all inodes that change. A new inode is hashed, as `I_NEW`, before any
+//! node is locked: hashing waits for inodes of the same number that are read or evicted. The nodes are
+//! locked in the order of inode numbers.
 
 use crate::{
     acl::Lists,
@@ -15,7 +16,8 @@ use crate::{
     },
     inode::{
         attach,
-        iget, //
+        iget,
+        Claimed, //
     },
     mount::checked,
     node::{
@@ -36,10 +38,12 @@ use rdax::fs::{
         DirOperations,
         Fresh,
         Rename,
-        RenameMode, //
+        RenameMode,
+        Unhashed, //
     },
     Idmap,
-    Inode, //
+    Inode,
+    SuperBlock, //
 };
 use rdaxfs_core::{
     format_types::{
@@ -50,8 +54,10 @@ use rdaxfs_core::{
     Error as CoreError,
     Locate,
     NewInode,
+    NewNumber,
     Node,
-    RenameKind, //
+    RenameKind,
+    Reserved, //
 };
 
 /// The mode of a whiteout: a character device, number 0.
@@ -102,12 +108,37 @@ struct Creation<'a> {
     target: Option<&'a CStr>,
 }
 
+/// Reserves the number of a free inode for an inode of mode `mode` in `dir`.
+///
+/// It is declared before, and so dropped after, what [`hash`] returns: whoever gets the number next
+/// finds no inode that is about to be unhashed.
+fn reserve(dir: &Inode<Rdaxfs>, mode: u16) -> Result<Reserved<'_>> {
+    let sb = dir.sb();
+    let node = dir.data().read();
+    checked(sb, sb.data().core().reserve(&node, mode))
+}
+
+/// Hashes `unhashed` under the number that is reserved for it. With no node locked.
+fn hash(
+    sb: &SuperBlock<Rdaxfs>,
+    unhashed: Unhashed<Rdaxfs>,
+    reserved: &Reserved<'_>,
+) -> Result<Claimed> {
+    match unhashed.insert(reserved.ino()) {
+        Err(err) if err == EUCLEAN => {
+            let corrupt = CoreError::corrupt("free inode is in use");
+            checked(sb, Err(corrupt.of_inode(reserved.ino())))
+        }
+        new => new.map(Claimed),
+    }
+}
+
 /// Creates an inode in `dir`, whose node is given to `make`.
 fn create(
     dir: &Inode<Rdaxfs>,
     idmap: Idmap<'_>,
     creation: Creation<'_>,
-    make: impl FnOnce(&mut Node, &NewInode<'_>, DiskTime) -> CoreResult<Node>,
+    make: impl FnOnce(&mut Node, &NewInode<'_>, NewNumber<'_>, DiskTime) -> CoreResult<Node>,
 ) -> Result<Fresh<Rdaxfs>> {
     let sb = dir.sb();
     let unhashed = sb.new_inode()?;
@@ -124,16 +155,19 @@ fn create(
         target: creation.target.map_or(&[], CStr::to_bytes),
         xattrs: &lists.attributes()?,
     };
+    let reserved = reserve(dir, new.mode)?;
+    let claimed = hash(sb, unhashed, &reserved)?;
+    let number = reserved.hashed(&claimed).map_err(errno)?;
     let stamp = Stamp::new([Some(dir)]);
     let mut node = dir.data().write();
-    let made = checked(sb, make(&mut node, &new, stamp.now()))?;
+    let made = checked(sb, make(&mut node, &new, number, stamp.now()))?;
     // Without a name nothing of the directory has changed.
     if made.inode().nlink.get() != 0 {
         dir.set_mtime(stamp.commit());
         sync_dir(dir, &node);
     }
     drop(node);
-    let inode = attach(unhashed.insert(made.ino())?, made, target)?;
+    let inode = attach(claimed, made, target)?;
     Lists::cache(&inode, &inherited);
     Ok(inode)
 }
@@ -170,8 +204,8 @@ impl DirOperations for Rdaxfs {
             rdev,
             target: None,
         };
-        create(dir, idmap, creation, |node, new, now| {
-            dir.sb().data().core().create(node, name, new, now)
+        create(dir, idmap, creation, |node, new, at, now| {
+            dir.sb().data().core().create_at(node, name, new, at, now)
         })
     }
 
@@ -190,8 +224,8 @@ impl DirOperations for Rdaxfs {
             rdev: 0,
             target: Some(target),
         };
-        create(dir, idmap, creation, |node, new, now| {
-            dir.sb().data().core().create(node, name, new, now)
+        create(dir, idmap, creation, |node, new, at, now| {
+            dir.sb().data().core().create_at(node, name, new, at, now)
         })
     }
 
@@ -201,8 +235,8 @@ impl DirOperations for Rdaxfs {
             rdev: 0,
             target: None,
         };
-        create(dir, idmap, creation, |node, new, now| {
-            dir.sb().data().core().tmpfile(node, new, now)
+        create(dir, idmap, creation, |node, new, at, now| {
+            dir.sb().data().core().tmpfile_at(node, new, at, now)
         })
     }
 
@@ -247,10 +281,17 @@ impl DirOperations for Rdaxfs {
         let sb = rename.old_dir.sb();
         let to = (rename.new_dir.ino() != rename.old_dir.ino()).then_some(rename.new_dir);
         let inodes = [Some(rename.old_dir), to, Some(rename.inode), rename.target];
+        // In this order: see `reserve`.
+        let (reserved, claimed);
         let kind = match rename.mode {
             RenameMode::Replace => RenameKind::Move,
             RenameMode::Exchange => RenameKind::Exchange,
-            RenameMode::Whiteout => RenameKind::Whiteout(whiteout(rename)?),
+            RenameMode::Whiteout => {
+                let (unhashed, new) = whiteout(rename)?;
+                reserved = reserve(rename.old_dir, new.mode)?;
+                claimed = hash(sb, unhashed, &reserved)?;
+                RenameKind::Whiteout(new, reserved.hashed(&claimed).map_err(errno)?)
+            }
         };
         let stamp = Stamp::new(inodes);
         let mut nodes = lock_all(inodes);
@@ -286,14 +327,16 @@ impl DirOperations for Rdaxfs {
     }
 }
 
-/// What takes the place of the old name.
-fn whiteout<'a>(rename: &Rename<'_, Rdaxfs>) -> Result<NewInode<'a>> {
+/// What takes the place of the old name. Its inode is not needed once it is made: the first lookup
+/// reads it.
+fn whiteout<'a>(rename: &Rename<'_, Rdaxfs>) -> Result<(Unhashed<Rdaxfs>, NewInode<'a>)> {
     let unhashed = rename.old_dir.sb().new_inode()?;
     let owner = unhashed.init_owner(rename.idmap, rename.old_dir, WHITEOUT);
-    Ok(NewInode {
+    let new = NewInode {
         mode: owner.mode,
         uid: owner.uid,
         gid: owner.gid,
         ..NewInode::default()
-    })
+    };
+    Ok((unhashed, new))
 }

@@ -3,7 +3,13 @@
 //! Inodes that are free: blocks of inodes, made when there is none left and given back when one is
 //! wholly free and there are other free inodes.
 //!
-//! Lock order: inode map, then journal slot; inodes of a shard on their own.
+//! A number goes from one user to the next like this. [`InodeTable::reserve`] takes it out of the free
+//! ones; its user hashes it (see [`Hashed`]), makes an inode of it in a transaction, and frees that in
+//! another one; only then [`InodeTable::free`] makes the number free again. So a task that has hashed a
+//! number can read its inode: there is no store to it meanwhile, and [`InodeTable::read`] holds the lock
+//! of the inode map, under which alone blocks become blocks of inodes and stop being that.
+//!
+//! Lock order: inode map, then journal slot; inode map, then inodes of a shard.
 
 use crate::{
     alloc::{
@@ -13,6 +19,7 @@ use crate::{
     },
     env::{
         Atomic,
+        Guard,
         Lock,
         LockClass,
         Vec, //
@@ -30,6 +37,7 @@ use crate::{
     Error,
     Result, //
 };
+use core::cell::Cell;
 use rdaxfs_format::{
     DiskInode,
     ImapGroup,
@@ -69,29 +77,77 @@ pub(crate) struct InodeTable {
     whole: Atomic,
 }
 
-/// A free inode that is about to be used; dropped, it is free again.
-pub(crate) struct Reserved<'t> {
+/// An inode number that one task has to itself, as an inode of the VFS in state `I_NEW` gives it: until
+/// the value is dropped, no [`Node`](crate::Node) of that number exists but the one that its holder makes.
+///
+/// An implementation that does not keep this makes [`Volume`](crate::Volume) return
+/// [`Error::Corrupt`] for inodes that are in order. It costs no memory safety.
+pub trait Hashed {
+    /// The number.
+    fn ino(&self) -> u64;
+}
+
+impl<H: Hashed + ?Sized> Hashed for &H {
+    fn ino(&self) -> u64 {
+        (*self).ino()
+    }
+}
+
+/// A program that is the only task on its volume and keeps no two nodes of one inode.
+#[cfg(not(CONFIG_RUST))]
+impl Hashed for u64 {
+    fn ino(&self) -> u64 {
+        *self
+    }
+}
+
+/// The number of a free inode, which no other task gets; dropped, it is free again unless an inode was
+/// made of it.
+///
+/// It is dropped after the [`Hashed`] of its number, so that the next user of the number can hash it.
+pub struct Reserved<'t> {
     table: &'t InodeTable,
     shard: usize,
     ino: u64,
-    used: bool,
+    used: Cell<bool>,
 }
 
 impl Reserved<'_> {
-    /// Its number.
-    pub(crate) fn ino(&self) -> u64 {
+    /// The number.
+    pub fn ino(&self) -> u64 {
         self.ino
     }
 
-    /// It is in use on the medium now.
-    pub(crate) fn keep(mut self) {
-        self.used = true;
+    /// The number once it is hashed. [`Error::Invalid`] if `at` is another one.
+    pub fn hashed<'a>(&'a self, at: &'a impl Hashed) -> Result<NewNumber<'a>> {
+        if at.ino() != self.ino {
+            return Err(Error::Invalid);
+        }
+        Ok(NewNumber { reserved: self })
+    }
+}
+
+/// The number of a free inode, reserved and hashed: what an inode is made of.
+#[derive(Clone, Copy)]
+pub struct NewNumber<'a> {
+    reserved: &'a Reserved<'a>,
+}
+
+impl NewNumber<'_> {
+    /// The number.
+    pub(crate) fn ino(&self) -> u64 {
+        self.reserved.ino
+    }
+
+    /// Notes that the inode is in use on the medium.
+    pub(crate) fn keep(&self) {
+        self.reserved.used.set(true);
     }
 }
 
 impl Drop for Reserved<'_> {
     fn drop(&mut self) {
-        if !self.used {
+        if !self.used.get() {
             self.table.put(self.shard, self.ino);
         }
     }
@@ -159,7 +215,7 @@ impl InodeTable {
                     table: self,
                     shard,
                     ino,
-                    used: false,
+                    used: Cell::new(false),
                 });
             }
         }
@@ -186,7 +242,7 @@ impl InodeTable {
             table: self,
             shard,
             ino: run.block.saturating_mul(INODES_PER_BLOCK),
-            used: false,
+            used: Cell::new(false),
         })
     }
 
@@ -288,13 +344,61 @@ impl InodeTable {
 
     /// Whether `block` is one of inodes.
     pub(crate) fn is_inode_block(&self, medium: &impl Medium, block: u64) -> Result<bool> {
+        Ok(self.map_of(medium, block)?.1)
+    }
+
+    /// Whether `block` is one of inodes; it stays so while the lock is held.
+    fn map_of(&self, medium: &impl Medium, block: u64) -> Result<(Guard<'_, ()>, bool)> {
         let index = block / IMAP_GROUP_BLOCKS;
         let mut bytes = [0; IMAP_GROUP_SIZE];
-        let _imap = self.imap.lock();
+        let imap = self.imap.lock();
         let at = self.layout.imap_at(index);
         medium.load(at, &mut bytes)?;
         let group = ImapGroup::decode(&bytes, index).in_block(at / BLOCK_SIZE)?;
-        Ok(group.get(block % IMAP_GROUP_BLOCKS))
+        Ok((imap, group.get(block % IMAP_GROUP_BLOCKS)))
+    }
+
+    /// Returns the blocks of inodes of inode map group `index`; `None` if the group does not check out.
+    pub(crate) fn group(&self, medium: &impl Medium, index: u64) -> Result<Option<ImapGroup>> {
+        let mut bytes = [0; IMAP_GROUP_SIZE];
+        let _imap = self.imap.lock();
+        medium.load(self.layout.imap_at(index), &mut bytes)?;
+        Ok(ImapGroup::decode(&bytes, index).ok())
+    }
+
+    /// Reads the inode at `at`, whose block is of shard `shard`. [`Error::Stale`] if it is not in use:
+    /// what is not an inode in use by the inode map and by the free inodes in memory is not read.
+    pub(crate) fn read(
+        &self,
+        medium: &impl Medium,
+        shard: usize,
+        at: &impl Hashed,
+    ) -> Result<DiskInode> {
+        let ino = at.ino();
+        if !self.layout.is_inode_number(ino) {
+            return Err(Error::Stale);
+        }
+        let mut bytes = [0; INODE_SIZE];
+        let (imap, is_inodes) = self.map_of(medium, self.layout.inode_block(ino))?;
+        if !is_inodes || self.is_free(shard, ino) {
+            return Err(Error::Stale);
+        }
+        medium.load(self.layout.inode_at(ino), &mut bytes)?;
+        drop(imap);
+        let inode = DiskInode::decode(&bytes, ino)
+            .of_inode(ino)
+            .in_block(self.layout.inode_block(ino))?;
+        match inode.in_use() {
+            true => Ok(inode),
+            false => Err(Error::Stale),
+        }
+    }
+
+    /// Whether inode `ino`, whose block is of shard `shard`, is known to be free.
+    pub(crate) fn is_free(&self, shard: usize, ino: u64) -> bool {
+        let block = self.layout.inode_block(ino);
+        let inodes = self.shards.get(shard).map(Lock::lock);
+        inodes.is_some_and(|inodes| inodes.is_free(block, ino % INODES_PER_BLOCK))
     }
 }
 
@@ -307,6 +411,11 @@ impl Inodes {
                 .is_some_and(|entry| entry.0 == block))
         });
         found.ok().flatten().map(|place| place as usize)
+    }
+
+    fn is_free(&self, block: u64, index: u64) -> bool {
+        let entry = self.place(block).and_then(|place| self.blocks.get(place));
+        entry.is_some_and(|(_, bits)| bits & 1 << index != 0)
     }
 
     /// Whether all inodes of the block are free now.

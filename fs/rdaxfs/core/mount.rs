@@ -16,7 +16,10 @@ use crate::{
     },
     env::Vec,
     error::Locate,
-    itable::InodeTable,
+    itable::{
+        Hashed,
+        InodeTable, //
+    },
     journal::{
         self,
         Journal, //
@@ -72,7 +75,7 @@ impl<M: Medium> Volume<M> {
     #[inline(never)]
     fn check_root(&self) -> Result {
         let ino = self.root();
-        let root = self.iget(ino).map_err(|error| match error {
+        let root = self.iget(Mounting(ino)).map_err(|error| match error {
             Error::Stale => Error::corrupt("root directory is a free inode").of_inode(ino),
             other => other,
         })?;
@@ -97,6 +100,15 @@ impl<M: Medium> Volume<M> {
         }
         self.set_orphans_freed(orphans.len() as u64);
         Ok(self)
+    }
+}
+
+/// An inode of a volume that is being mounted: the mounting task is the only one that uses it.
+struct Mounting(u64);
+
+impl Hashed for Mounting {
+    fn ino(&self) -> u64 {
+        self.0
     }
 }
 

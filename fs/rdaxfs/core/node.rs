@@ -78,7 +78,7 @@ impl Node {
         Ok(node)
     }
 
-    /// Reads inode `ino`. `Error::Stale` if it is free.
+    /// Reads inode `ino` while the volume is mounted. `Error::Stale` if it is free.
     pub(crate) fn load(medium: &impl Medium, layout: &Layout, ino: u64) -> Result<Self> {
         let mut bytes = [0; INODE_SIZE];
         medium.load(layout.inode_at(ino), &mut bytes)?;
@@ -88,6 +88,11 @@ impl Node {
         if !disk.in_use() {
             return Err(Error::Stale);
         }
+        Self::of(medium, layout, disk)
+    }
+
+    /// Reads what inode `disk` refers to.
+    pub(crate) fn of(medium: &impl Medium, layout: &Layout, disk: DiskInode) -> Result<Self> {
         let mut node = Self::new(disk)?;
         if disk.has_extents() {
             node.load_extents(medium, layout)?;
@@ -102,7 +107,7 @@ impl Node {
                     "symbolic link has a bad length",
                     disk.size.get(),
                 )
-                .of_inode(ino));
+                .of_inode(disk.ino.get()));
             }
             blob::chain(medium, layout, node.owner(), disk.extents.get(), |_, _| {
                 node.blob_blocks = node.blob_blocks.saturating_add(1);

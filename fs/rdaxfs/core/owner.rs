@@ -5,6 +5,7 @@
 use crate::{
     blob,
     extents,
+    itable::Hashed,
     medium::Medium,
     node::Node,
     Result,
@@ -12,12 +13,9 @@ use crate::{
 };
 use rdaxfs_format::{
     DiskInode,
-    ImapGroup,
     RawExtent,
-    IMAP_GROUP_SIZE,
     INLINE_EXTENTS,
-    INODES_PER_BLOCK,
-    INODE_SIZE, //
+    INODES_PER_BLOCK, //
 };
 
 /// What a block is for.
@@ -80,20 +78,26 @@ impl<M: Medium> Volume<M> {
         is_target.then_some(Held::Metadata("symbolic link"))
     }
 
-    /// The number of the inode that has block `block`, and what it has there; `None` if it cannot
-    /// be found. Reads all inodes. Those that are being changed meanwhile may be left out.
-    pub fn find_owner(&self, block: u64) -> Result<Option<(u64, Held)>> {
-        let layout = self.layout();
-        let mut bytes = [0; IMAP_GROUP_SIZE];
-        for index in 0..layout.imap_groups() {
-            self.medium().load(layout.imap_at(index), &mut bytes)?;
-            let Ok(group) = ImapGroup::decode(&bytes, index) else {
+    /// Returns the number of the inode that has block `block`, and what it has there; `None` if it
+    /// cannot be found. Reads all inodes that `hash` hashes: it returns `None` for those that have a
+    /// node, or that have just been looked at. Inodes that come or go meanwhile may be left out.
+    pub fn find_owner<H: Hashed>(
+        &self,
+        block: u64,
+        mut hash: impl FnMut(u64) -> Option<H>,
+    ) -> Result<Option<(u64, Held)>> {
+        for index in 0..self.layout().imap_groups() {
+            let Some(group) = self.inodes().group(self.medium(), index)? else {
                 continue;
             };
             for inode_block in group.blocks() {
                 let inodes = inode_block.saturating_mul(INODES_PER_BLOCK);
                 for ino in inodes..inodes.saturating_add(INODES_PER_BLOCK) {
-                    if let Some(held) = self.held_on_medium(ino, block) {
+                    if self.inodes().is_free(self.home(ino), ino) {
+                        continue;
+                    }
+                    let held = hash(ino).and_then(|at| self.held_on_medium(&at, block));
+                    if let Some(held) = held {
                         return Ok(Some((ino, held)));
                     }
                 }
@@ -104,14 +108,8 @@ impl<M: Medium> Volume<M> {
     }
 
     /// As [`held`](Self::held), of an inode that need not be readable as a whole.
-    fn held_on_medium(&self, ino: u64, block: u64) -> Option<Held> {
-        let mut bytes = [0; INODE_SIZE];
-        let at = self.layout().inode_at(ino);
-        self.medium().load(at, &mut bytes).ok()?;
-        let inode = DiskInode::decode(&bytes, ino).ok()?;
-        if !inode.in_use() {
-            return None;
-        }
+    fn held_on_medium(&self, at: &impl Hashed, block: u64) -> Option<Held> {
+        let inode = self.read_inode(at).ok()?;
         if !inode.has_extents() {
             return self.held_by_blobs(&inode, block);
         }
@@ -124,7 +122,7 @@ impl<M: Medium> Volume<M> {
         (0..INLINE_EXTENTS).for_each(|slot| look(&inode.extent(slot)));
         let head = inode.extents.get();
         let mut listed = head == block;
-        let owner = (ino, inode.generation.get());
+        let owner = (at.ino(), inode.generation.get());
         // It may well end at the wanted block.
         let _ = extents::chain(
             self.medium(),

@@ -42,6 +42,11 @@ pub use error::{
     Locate,
     Result, //
 };
+pub use itable::{
+    Hashed,
+    NewNumber,
+    Reserved, //
+};
 pub use journal::{
     check_stores,
     pending as pending_transactions,

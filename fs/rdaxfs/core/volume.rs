@@ -14,7 +14,10 @@ use crate::{
         LockClass, //
     },
     error::Locate,
-    itable::InodeTable,
+    itable::{
+        Hashed,
+        InodeTable, //
+    },
     journal::{
         Journal,
         Tx, //
@@ -28,6 +31,7 @@ use crate::{
     Result, //
 };
 use rdaxfs_format::{
+    DiskInode,
     DiskTime,
     Layout,
     State,
@@ -340,20 +344,29 @@ impl<M: Medium> Volume<M> {
         alloc.a_busy_block()
     }
 
-    /// Reads inode `ino`. `Error::Stale` if there is no such inode, or it is free. On a volume that
+    /// Reads the inode at `at`. [`Error::Stale`] if there is no such inode, if it is free, or if it has
+    /// no name: the latter is in use by a node only, or is freed by the next mount. On a volume that
     /// is [damaged](Self::damage), inodes with blocks that another one has, too, are corrupt.
-    pub fn iget(&self, ino: u64) -> Result<Node> {
-        self.check_alive()?;
-        let block = self.layout.inode_block(ino);
-        if !self.layout.is_inode_number(ino) || !self.inodes.is_inode_block(&self.medium, block)? {
+    pub fn iget(&self, at: impl Hashed) -> Result<Node> {
+        let disk = self.read_inode(&at)?;
+        if disk.nlink.get() == 0 {
             return Err(Error::Stale);
         }
-        let node = Node::load(&self.medium, &self.layout, ino)?;
+        let node = Node::of(&self.medium, &self.layout, disk)?;
+        let ino = node.ino();
+        let block = self.layout.inode_block(ino);
         self.space.check_owner(ino, |check| {
             check(Run { block, len: 1 })?;
             node.each_run(&self.medium, &self.layout, check)
         })?;
         Ok(node)
+    }
+
+    /// Reads the inode at `at` without what it refers to. [`Error::Stale`] if it is not in use.
+    pub(crate) fn read_inode(&self, at: &impl Hashed) -> Result<DiskInode> {
+        self.check_alive()?;
+        let shard = self.home(at.ino());
+        self.inodes.read(&self.medium, shard, at)
     }
 }
 

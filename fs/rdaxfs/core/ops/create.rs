@@ -7,7 +7,10 @@ use crate::{
     blob::NewBlob,
     dir::Insertion,
     error::Locate,
-    itable::Reserved,
+    itable::{
+        NewNumber,
+        Reserved, //
+    },
     journal::Tx,
     ops::xattr,
     Error,
@@ -54,7 +57,7 @@ pub struct NewInode<'a> {
 /// An inode on its way into a transaction.
 pub(super) struct Birth<'v> {
     pub(super) node: Node,
-    reserved: Reserved<'v>,
+    number: NewNumber<'v>,
     xattrs: NewBlob<'v>,
     target: NewBlob<'v>,
 }
@@ -66,7 +69,7 @@ impl Birth<'_> {
         node.blob_blocks = self.xattrs.len().saturating_add(self.target.len());
         self.xattrs.keep();
         self.target.keep();
-        self.reserved.keep();
+        self.number.keep();
         node
     }
 }
@@ -108,13 +111,13 @@ impl<M: Medium> Volume<M> {
     pub(super) fn give_birth<'v>(
         &'v self,
         tx: &mut Tx<'_, M>,
-        reserved: Reserved<'v>,
+        number: NewNumber<'v>,
         new: &NewInode<'_>,
         nlink: u32,
         parent: u64,
         now: DiskTime,
     ) -> Result<Birth<'v>> {
-        let ino = reserved.ino();
+        let ino = number.ino();
         let mut old = [0; INODE_SIZE];
         self.medium().load(self.layout().inode_at(ino), &mut old)?;
         let old = DiskInode::decode(&old, ino)
@@ -145,7 +148,7 @@ impl<M: Medium> Volume<M> {
         disk.xattrs.set(xattrs.head());
         Ok(Birth {
             node: Node::new(disk)?,
-            reserved,
+            number,
             xattrs,
             target,
         })
@@ -183,28 +186,25 @@ impl<M: Medium> Volume<M> {
         Ok(blob)
     }
 
-    pub(super) fn reserve_inode(&self, home: usize) -> Result<Reserved<'_>> {
+    /// Reserves the number of a free inode for an inode of mode `mode` in `dir`: near its directory, but
+    /// directories spread.
+    pub fn reserve(&self, dir: &Node, mode: u16) -> Result<Reserved<'_>> {
         self.check_writable()?;
+        let mut home = self.home(dir.ino());
+        if mode & MODE_TYPE == MODE_DIR {
+            home = home.wrapping_add(dir.disk.nlink.get() as usize);
+        }
         self.inodes()
             .reserve(self.medium(), self.journal(), self.alloc()?, home)
     }
 
-    /// The shard for a new inode: its directory's, but directories spread.
-    fn birthplace(&self, dir: &Node, new: &NewInode<'_>) -> usize {
-        let home = self.home(dir.ino());
-        if new.mode & MODE_TYPE == MODE_DIR {
-            home.wrapping_add(dir.disk.nlink.get() as usize)
-        } else {
-            home
-        }
-    }
-
-    /// Makes a new inode with the name `name` in `dir`.
-    pub fn create(
+    /// Makes a new inode at `number` with the name `name` in `dir`.
+    pub fn create_at(
         &self,
         dir: &mut Node,
         name: &[u8],
         new: &NewInode<'_>,
+        number: NewNumber<'_>,
         now: DiskTime,
     ) -> Result<Node> {
         check_name(name)?;
@@ -212,10 +212,9 @@ impl<M: Medium> Volume<M> {
             return Err(Error::Exists);
         }
         let is_dir = new.mode & MODE_TYPE == MODE_DIR;
-        let reserved = self.reserve_inode(self.birthplace(dir, new))?;
         let mut tx = self.begin()?;
         let nlink = if is_dir { 2 } else { 1 };
-        let mut birth = self.give_birth(&mut tx, reserved, new, nlink, dir.ino(), now)?;
+        let mut birth = self.give_birth(&mut tx, number, new, nlink, dir.ino(), now)?;
         let mut parent = dir.disk;
         touch(&mut parent, now);
         if is_dir {
@@ -231,17 +230,48 @@ impl<M: Medium> Volume<M> {
         Ok(birth.finish())
     }
 
-    /// Makes a new inode without a name. Unless it gets one, it is gone after a crash.
-    pub fn tmpfile(&self, dir: &Node, new: &NewInode<'_>, now: DiskTime) -> Result<Node> {
+    /// Makes a new inode at `number` without a name. Unless it gets one, it is gone after a crash.
+    pub fn tmpfile_at(
+        &self,
+        dir: &Node,
+        new: &NewInode<'_>,
+        number: NewNumber<'_>,
+        now: DiskTime,
+    ) -> Result<Node> {
         if new.mode & MODE_TYPE == MODE_DIR {
             return Err(Error::Invalid);
         }
-        let reserved = self.reserve_inode(self.home(dir.ino()))?;
         let mut tx = self.begin()?;
-        let mut birth = self.give_birth(&mut tx, reserved, new, 0, dir.ino(), now)?;
+        let mut birth = self.give_birth(&mut tx, number, new, 0, dir.ino(), now)?;
         tx.inode(&mut birth.node.disk)?;
         tx.commit()?;
         Ok(birth.finish())
+    }
+
+    /// As [`create_at`](Self::create_at), for a program that is the only task on its volume.
+    #[cfg(not(CONFIG_RUST))]
+    pub fn create(
+        &self,
+        dir: &mut Node,
+        name: &[u8],
+        new: &NewInode<'_>,
+        now: DiskTime,
+    ) -> Result<Node> {
+        check_name(name)?;
+        if self.lookup(dir, name)?.is_some() {
+            return Err(Error::Exists);
+        }
+        let reserved = self.reserve(dir, new.mode)?;
+        let ino = reserved.ino();
+        self.create_at(dir, name, new, reserved.hashed(&ino)?, now)
+    }
+
+    /// As [`tmpfile_at`](Self::tmpfile_at), for a program that is the only task on its volume.
+    #[cfg(not(CONFIG_RUST))]
+    pub fn tmpfile(&self, dir: &Node, new: &NewInode<'_>, now: DiskTime) -> Result<Node> {
+        let reserved = self.reserve(dir, new.mode)?;
+        let ino = reserved.ino();
+        self.tmpfile_at(dir, new, reserved.hashed(&ino)?, now)
     }
 
     /// Gives `node`, which is no directory, one more name: `name` in `dir`.

@@ -17,6 +17,7 @@ use crate::{
         Found,
         Insertion, //
     },
+    itable::NewNumber,
     journal::Tx,
     Error,
     Medium,
@@ -34,8 +35,8 @@ use rdaxfs_format::{
 pub enum RenameKind<'a> {
     /// The old one goes.
     Move,
-    /// The old one names this new inode.
-    Whiteout(NewInode<'a>),
+    /// The old one names this new inode, made at this number.
+    Whiteout(NewInode<'a>, NewNumber<'a>),
     /// Each names what the other one did.
     Exchange,
 }
@@ -178,8 +179,8 @@ impl<M: Medium> Volume<M> {
             }
         }
         match rename.kind {
-            RenameKind::Whiteout(whiteout) => self
-                .leave_whiteout(rename, old, new, whiteout, now)
+            RenameKind::Whiteout(whiteout, number) => self
+                .leave_whiteout(rename, old, new, (whiteout, number), now)
                 .map(Some),
             _ => self.replace(rename, old, new, now).map(|()| None),
         }
@@ -233,16 +234,15 @@ impl<M: Medium> Volume<M> {
         mut rename: Rename<'_>,
         old: Found,
         new: Option<Found>,
-        whiteout: NewInode<'_>,
+        (whiteout, number): (NewInode<'_>, NewNumber<'_>),
         now: DiskTime,
     ) -> Result<Node> {
-        let reserved = self.reserve_inode(self.home(rename.from.ino()))?;
         let mut disks = Disks::new(&rename, now);
         disks.prepare_move()?;
         let mut tx = self.begin()?;
         let inserted = self.store_new(&mut tx, &mut rename, &mut disks, &old, new.as_ref())?;
         let parent = rename.from.ino();
-        let mut birth = self.give_birth(&mut tx, reserved, &whiteout, 1, parent, now)?;
+        let mut birth = self.give_birth(&mut tx, number, &whiteout, 1, parent, now)?;
         let entry = Dirent::new(birth.node.ino(), file_type(whiteout.mode), rename.from_name);
         self.replace_entry(&mut tx, rename.from, old.place, &entry)?;
         tx.inode(&mut birth.node.disk)?;

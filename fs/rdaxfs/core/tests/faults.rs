@@ -196,10 +196,13 @@ fn operations() -> Vec<(&'static str, Operation)> {
             w.volume.rename(rename, NOW()).map(drop)
         }),
         ("whiteout", |w| {
-            let kind = RenameKind::Whiteout(NewInode {
+            let whiteout = NewInode {
                 mode: 0o020000,
                 ..NewInode::default()
-            });
+            };
+            let reserved = w.volume.reserve(&w.d, whiteout.mode)?;
+            let ino = reserved.ino();
+            let kind = RenameKind::Whiteout(whiteout, reserved.hashed(&ino)?);
             let names: [&[u8]; 2] = [b"g", b"moved"];
             let rename = rename(names, &mut w.d, Some(&mut w.root), &mut w.g, None, kind);
             w.volume.rename(rename, NOW()).map(drop)

@@ -78,6 +78,27 @@ fn name(number: usize) -> Vec<u8> {
     format!("{number:0width$}", width = 2 + number * 19).into_bytes()
 }
 
+/// Calls `f` with what `how` means.
+fn with_kind<R>(volume: &Volume<Pm>, how: How, f: impl FnOnce(RenameKind<'_>) -> R) -> R {
+    match how {
+        How::Move => f(RenameKind::Move),
+        How::Exchange => f(RenameKind::Exchange),
+        How::Whiteout => {
+            let whiteout = NewInode {
+                mode: 0o020000,
+                ..NewInode::default()
+            };
+            let root = volume.iget(volume.root()).unwrap();
+            let reserved = volume.reserve(&root, whiteout.mode).unwrap();
+            let ino = reserved.ino();
+            f(RenameKind::Whiteout(
+                whiteout,
+                reserved.hashed(&ino).unwrap(),
+            ))
+        }
+    }
+}
+
 /// What the model knows of an inode.
 struct Inode {
     node: Option<Node>,
@@ -267,24 +288,18 @@ impl World {
         let (mut node, mut from) = (self.take(inode), self.take(d));
         let mut to = (d != e).then(|| self.take(e));
         let mut over = target.map(|target| self.take(target));
-        let kind = match how {
-            How::Move => RenameKind::Move,
-            How::Exchange => RenameKind::Exchange,
-            How::Whiteout => RenameKind::Whiteout(NewInode {
-                mode: 0o020000,
-                ..NewInode::default()
-            }),
-        };
-        let rename = Rename {
-            from: &mut from,
-            from_name: &name(n),
-            to: to.as_mut(),
-            to_name: &name(m),
-            node: &mut node,
-            target: over.as_mut(),
-            kind,
-        };
-        let done = self.volume.rename(rename, NOW());
+        let done = with_kind(&self.volume, how, |kind| {
+            let rename = Rename {
+                from: &mut from,
+                from_name: &name(n),
+                to: to.as_mut(),
+                to_name: &name(m),
+                node: &mut node,
+                target: over.as_mut(),
+                kind,
+            };
+            self.volume.rename(rename, NOW())
+        });
         self.give(inode, node);
         self.give(d, from);
         if let Some(to) = to {

@@ -337,7 +337,7 @@ fn owners() {
     for block in 0..volume.layout().blocks {
         if volume.role(block) == Role::Inode {
             medium.poison([block], true);
-            let owner = volume.find_owner(block).unwrap();
+            let owner = volume.find_owner(block, Some).unwrap();
             medium.blocks.lock().unwrap().clear();
             let (ino, held) = owner.unwrap_or_else(|| panic!("block {block}"));
             found

@@ -4,7 +4,8 @@
 //!
 //! [`SuperBlock::iget`] finds an inode or makes a [`New`] one for its number.
 //! [`SuperBlock::new_inode`] makes an [`Unhashed`] one, whose number is not known yet; it becomes
-//! `New` when it gets one. Either becomes [`Fresh`] with its data, and an
+//! `New` when it gets one, which is before the inode is on the medium: so a lookup of the number never
+//! reads what is being made. Either becomes [`Fresh`] with its data, and an
 //! [`Inode`] when it is published: by [`Fresh::publish`], or by the VFS, together with its first
 //! name. Who looks the number up meanwhile waits.
 
@@ -125,10 +126,12 @@ pub enum Lookup<T: FileSystem> {
 }
 
 impl<T: FileSystem> SuperBlock<T> {
-    /// The inode with this number. Sleeps, also while somebody else reads the same one.
+    /// Returns the inode with this number. Sleeps, also while another task reads, makes or evicts the
+    /// same one.
     pub fn iget(&self, ino: u64) -> Result<Lookup<T>> {
         // SAFETY: by the type invariant; there is data, so there are operations.
         let inode = unsafe { bindings::iget_locked(self.as_ptr(), ino) };
+        // Null is no memory: no inode of a `T` is I_CREATING, see `Unhashed::insert`.
         let inode = NonNull::new(inode).ok_or(ENOMEM)?;
         // SAFETY: a valid inode.
         if unsafe { bindings::rdax_helper_inode_is_new(inode.as_ptr()) } {
@@ -184,20 +187,52 @@ impl<T: FileSystem> Unhashed<T> {
         }
     }
 
-    /// Gives it its number. `EUCLEAN` if an inode in use has that.
+    /// Gives it its number and hashes it. `EUCLEAN` if an inode in use has that number.
+    ///
+    /// An inode of that number which is evicted, or whose reading fails, is waited for. From now on
+    /// tasks that look the number up wait until the inode is published, or dropped. Sleeps.
     pub fn insert(self, ino: u64) -> Result<New<T>> {
-        let this = ManuallyDrop::new(self);
-        let inode = this.0.as_ptr();
-        // SAFETY: by the type invariant nobody else sees it yet.
-        unsafe { (*inode).i_ino = ino };
-        // SAFETY: by the type invariant.
-        if unsafe { bindings::insert_inode_locked(inode) } != 0 {
-            drop(ManuallyDrop::into_inner(this));
+        let mut ino = ino;
+        let inode = self.0.as_ptr();
+        // SAFETY: by the type invariant this is a new inode of its superblock that is not hashed. The
+        // callbacks get the address of `ino`, which outlives the call, and expect that. Unlike
+        // `insert_inode_locked()` this does not set I_CREATING, for which lookups do not wait.
+        let found = unsafe {
+            bindings::inode_insert5(
+                inode,
+                ino,
+                Some(has_number),
+                Some(set_number),
+                (&raw mut ino).cast(),
+            )
+        };
+        if found != inode {
+            if !found.is_null() {
+                // SAFETY: another inode, whose reference is ours.
+                unsafe { bindings::iput(found) };
+            }
             return Err(EUCLEAN);
         }
         // INVARIANT: hashed now, new, and ours to initialise.
-        Ok(New(this.0, PhantomData))
+        Ok(New(ManuallyDrop::new(self).0, PhantomData))
     }
+}
+
+/// # Safety
+///
+/// `inode` is valid, `ino` points to a number.
+unsafe extern "C" fn has_number(inode: *mut bindings::inode, ino: *mut c_void) -> c_int {
+    // SAFETY: by this function's own requirement; the number of a hashed inode does not change.
+    unsafe { ((*inode).i_ino == *ino.cast::<u64>()).into() }
+}
+
+/// # Safety
+///
+/// `inode` is valid and not hashed yet, `ino` points to a number.
+unsafe extern "C" fn set_number(inode: *mut bindings::inode, ino: *mut c_void) -> c_int {
+    // SAFETY: by this function's own requirement.
+    unsafe { (*inode).i_ino = *ino.cast::<u64>() };
+    0
 }
 
 impl<T: FileSystem> Drop for Unhashed<T> {

@@ -207,14 +207,18 @@ pub fn renames() -> Script {
         ..NewInode::default()
     };
     r.step("whiteout", |v, now| {
-        let kind = RenameKind::Whiteout(whiteout);
+        let reserved = v.reserve(&d, whiteout.mode)?;
+        let ino = reserved.ino();
+        let kind = RenameKind::Whiteout(whiteout, reserved.hashed(&ino)?);
         v.rename(
             rename(&mut d, b"k", Some(&mut root), b"k", &mut f, None, kind),
             now,
         )
     });
     r.step("whiteout over a file", |v, now| {
-        let kind = RenameKind::Whiteout(whiteout);
+        let reserved = v.reserve(&root, whiteout.mode)?;
+        let ino = reserved.ino();
+        let kind = RenameKind::Whiteout(whiteout, reserved.hashed(&ino)?);
         v.rename(
             rename(
                 &mut root,
