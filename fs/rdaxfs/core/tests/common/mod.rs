@@ -4,11 +4,14 @@
 
 #![allow(dead_code, unreachable_pub)]
 
+pub mod icache;
+pub mod overlap;
 pub mod pm;
 pub mod ram;
 pub mod rng;
 pub mod script;
 pub mod scripts;
+pub mod smp;
 pub mod states;
 pub mod tree;
 pub mod verify;
