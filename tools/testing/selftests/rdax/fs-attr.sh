@@ -59,7 +59,7 @@ t "attr: lazytime" lazytime
 for x in basic large many stranger acl-access acl-default; do
 	p fs_xattr "$x"
 done
-for x in handle garbage idmap; do
+for x in handle deleted garbage idmap; do
 	p fs_handle "$x"
 done
 t "all of it after a remount" kept

@@ -88,6 +88,57 @@ static void cmd_handle(char **argv)
 	must_fail(open_handle(mnt, &d, O_RDONLY), ESTALE);
 }
 
+/*
+ * A file that is deleted, but open, is opened by its handle: an NFS client may
+ * have it open. Once it is closed the handle is stale.
+ */
+static void open_deleted(int mnt, int fd, struct handle h)
+{
+	char buf[8] = "";
+	struct stat st, again;
+	int other;
+
+	must(write(fd, "data", 4) == 4);
+	forget_inodes();
+	other = open_handle(mnt, &h, O_RDWR);
+	if (other < 0)
+		fail("handle of a file that is deleted but open: %m");
+	must(!fstat(fd, &st) && !fstat(other, &again));
+	must_eq(st.st_ino, again.st_ino);
+	must_eq(again.st_nlink, 0);
+	must(pread(other, buf, 8, 0) == 4 && !memcmp(buf, "data", 4));
+	/* It lives as long as the last user. */
+	must(!close(fd));
+	must(pwrite(other, "more", 4, 4) == 4);
+	fd = open_handle(mnt, &h, O_RDONLY);
+	must(fd >= 0);
+	must(!close(other));
+	must(read(fd, buf, 8) == 8 && !memcmp(buf, "datamore", 8));
+	must(!close(fd));
+	must_fail(open_handle(mnt, &h, O_RDONLY), ESTALE);
+	forget_inodes();
+	must_fail(open_handle(mnt, &h, O_RDONLY), ESTALE);
+}
+
+static void cmd_deleted(char **argv)
+{
+	struct handle h = { .h.handle_bytes = MAX_HANDLE_SZ };
+	int mnt, fd, mount_id;
+
+	enter(argv[0]);
+	mnt = open(".", O_RDONLY | O_DIRECTORY);
+	must(mnt >= 0);
+	fd = new_at("f", 0600);
+	h = handle_of("f");
+	must(!unlink("f"));
+	open_deleted(mnt, fd, h);
+	fd = open(".", O_TMPFILE | O_RDWR, 0600);
+	must(fd >= 0);
+	h.h.handle_bytes = MAX_HANDLE_SZ;
+	must(!name_to_handle_at(fd, "", &h.h, &mount_id, AT_EMPTY_PATH));
+	open_deleted(mnt, fd, h);
+}
+
 /* Bytes that no file has given: ESTALE, or by chance a file. */
 static void cmd_garbage(char **argv)
 {
@@ -236,6 +287,7 @@ static void cmd_idmap(char **argv)
 
 static const struct cmd cmds[] = {
 	{ "handle", 1, cmd_handle },
+	{ "deleted", 1, cmd_deleted },
 	{ "garbage", 1, cmd_garbage },
 	{ "save", 2, cmd_save },
 	{ "load", 2, cmd_load },
