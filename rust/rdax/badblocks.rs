@@ -4,9 +4,12 @@
 //!
 //! # Examples
 //!
-//! ```ignore
+//! ```
+//! # use kernel::prelude::*;
+//! # use rdax::badblocks::{BadBlocks, BadRange};
 //! let list = KBox::pin_init(BadBlocks::new(), GFP_KERNEL)?;
-//! list.set(BadRange { sector: 100, len: 8 })?;
+//! let bad = BadRange { sector: 100, len: 8 };
+//! BadBlocks::set(&list, bad)?;
 //! assert_eq!(list.first_in(96, 8), Some(BadRange { sector: 100, len: 8 }));
 //! ```
 //!

@@ -9,7 +9,11 @@
 //!
 //! # Examples
 //!
-//! ```ignore
+//! ```
+//! # use kernel::{device, prelude::*, sync::Arc};
+//! # use rdax::{block::{self, Bio, BioDisk, Features, Limits, Live, Op}, dax, memremap::PageMap};
+//! struct Ram(PageMap);
+//!
 //! #[vtable]
 //! impl block::Operations for Ram {
 //!     fn submit_bio(&self, bio: Bio) {
@@ -21,9 +25,17 @@
 //!     }
 //! }
 //!
-//! let mut disk = BioDisk::new(c"ram0", Limits::new().features(Features::DAX), sectors, -1, ram)?;
-//! disk.attach_dax(&device)?;
-//! let disk = disk.add_disk(parent)?; // open to all from here on, until it is dropped
+//! fn make<D: dax::Operations>(
+//!     ram: Arc<Ram>,
+//!     sectors: u64,
+//!     device: &Arc<dax::Device<D>>,
+//!     parent: &device::Device<device::Bound>,
+//! ) -> Result<BioDisk<Ram, Live>> {
+//!     let limits = Limits::new().features(Features::DAX);
+//!     let mut disk = BioDisk::new(c"ram0", limits, sectors, -1, ram)?;
+//!     disk.attach_dax(device)?;
+//!     disk.add_disk(parent) // open to all from here on, until it is dropped
+//! }
 //! ```
 //!
 //! C headers: [`include/linux/blkdev.h`](srctree/include/linux/blkdev.h),

@@ -9,13 +9,21 @@
 //!
 //! # Examples
 //!
-//! ```ignore
-//! struct Read;
+//! ```
+//! # use kernel::prelude::*;
+//! # use rdax::{dax::OnVolume, fs::Inode, iomap::{self, Extent, Kind, Request}};
+//! /// One file that is all of the volume.
+//! struct Whole;
 //!
 //! #[vtable]
-//! impl iomap::Operations<MyFs> for Read {
-//!     fn begin(inode: &Inode<MyFs>, request: &Request) -> Result<Extent> {
-//!         Ok(inode.data().extents.read().find(request.pos))
+//! impl<T: OnVolume> iomap::Operations<T> for Whole {
+//!     fn begin(inode: &Inode<T>, request: &Request) -> Result<Extent> {
+//!         Ok(Extent {
+//!             offset: 0,
+//!             len: inode.size(),
+//!             kind: Kind::Mapped { addr: 0 },
+//!             new: false,
+//!         })
 //!     }
 //! }
 //! ```

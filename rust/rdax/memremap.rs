@@ -16,8 +16,11 @@
 //!
 //! # Examples
 //!
-//! ```ignore
-//! // Claim 64 MiB that nobody owns, give them struct pages, and zero the first.
+//! ```
+//! # use kernel::{prelude::*, str::CString};
+//! # use rdax::memremap::{MemRegion, PageMap, PhysRange, PAGE_SIZE};
+//! // Claim 64 MiB that nothing else owns, give them struct pages, and zero the first.
+//! let name = || CString::try_from_fmt(fmt!("example"));
 //! let range = PhysRange { start: 4 << 30, len: 64 << 20 };
 //! let mut regions = KVec::new();
 //! regions.push(MemRegion::request(range, name()?)?, GFP_KERNEL)?;

@@ -9,6 +9,7 @@
 //! C headers: [`include/linux/nd.h`](srctree/include/linux/nd.h),
 //! [`include/linux/libnvdimm.h`](srctree/include/linux/libnvdimm.h)
 
+mod binding;
 mod driver;
 mod namespace;
 mod region;

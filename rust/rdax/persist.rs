@@ -8,10 +8,28 @@
 //! - [`InFlight`]: it has left the cache (written back, or stored around it), but is not ordered.
 //! - [`Clean`]: a fence has ordered it; it is in the persistence domain of a synchronous region.
 //!
-//! ```ignore
-//! let stored = map.zero(0, 4096)?;     // Stored<InFlight>: non-temporal
-//! let stored = stored.fence();         // Stored<Clean>
-//! publish(stored);                     // a function that takes Stored<Clean> only
+//! ```
+//! # use kernel::prelude::*;
+//! # use rdax::{memremap::PageMap, persist::{Clean, Stored}};
+//! # fn publish(_: Stored<Clean>) {}
+//! fn store(map: &PageMap) -> Result {
+//!     let stored = map.zero(0, 4096)?; // Stored<InFlight>: non-temporal
+//!     let stored = stored.fence(); // Stored<Clean>
+//!     publish(stored); // a function that takes Stored<Clean> only
+//!     Ok(())
+//! }
+//! ```
+//!
+//! What is on its way cannot be published:
+//!
+//! ```compile_fail,E0308
+//! # use kernel::prelude::*;
+//! # use rdax::{memremap::PageMap, persist::{Clean, Stored}};
+//! # fn publish(_: Stored<Clean>) {}
+//! fn store(map: &PageMap) -> Result {
+//!     publish(map.zero(0, 4096)?);
+//!     Ok(())
+//! }
 //! ```
 //!
 //! A region with a volatile cache behind the CPU (virtio-pmem) also needs

@@ -20,7 +20,8 @@ struct Shard(Atomic<u64>);
 
 /// A counter that only grows (and wraps). Readers may miss events in flight.
 ///
-/// ```ignore
+/// ```
+/// # use rdax::stat::Counter;
 /// let reads = Counter::new();
 /// reads.add(1);
 /// ```

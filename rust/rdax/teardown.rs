@@ -10,15 +10,22 @@
 //!
 //! # Examples
 //!
-//! ```ignore
-//! fn probe(..) -> Result<Data> {
-//!     Ok(Data { slot: Some(Slot::new()?), .. }) // memory for later, while there is a way to fail
+//! ```
+//! # use kernel::{module::this_module, prelude::*};
+//! # use rdax::teardown::Slot;
+//! struct Data {
+//!     slot: Option<Slot>,
 //! }
 //!
-//! fn remove(.., mut data: KBox<Data>) {
+//! fn probe() -> Result<KBox<Data>> {
+//!     // Memory for later, while there is a way to fail.
+//!     Ok(KBox::new(Data { slot: Some(Slot::new()?) }, GFP_KERNEL)?)
+//! }
+//!
+//! fn remove(mut data: KBox<Data>) {
 //!     if let Some(slot) = data.slot.take() {
-//!         if slot.drop_within(data, 5000, this_module::<LocalModule>()).is_err() {
-//!             // Somebody still uses the device: cut off what can be cut off.
+//!         if slot.drop_within(data, 5000, this_module::<crate::LocalModule>()).is_err() {
+//!             // The device is still in use: cut off what can be cut off.
 //!         }
 //!     }
 //! }

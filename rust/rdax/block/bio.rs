@@ -35,6 +35,25 @@ pub enum Op {
 ///
 /// Dropping it completes it with `EIO`: nobody waits for ever.
 ///
+/// It is completed once, and its data is not used afterwards:
+///
+/// ```compile_fail,E0382
+/// # use rdax::block::Bio;
+/// fn twice(bio: Bio) {
+///     bio.complete(Ok(()));
+///     bio.complete(Ok(()));
+/// }
+/// ```
+///
+/// ```compile_fail,E0505
+/// # use rdax::block::Bio;
+/// fn late(bio: Bio) -> usize {
+///     let segments = bio.segments();
+///     bio.complete(Ok(()));
+///     segments.count()
+/// }
+/// ```
+///
 /// # Invariants
 ///
 /// The pointer is a valid bio that was passed to `submit_bio`, and nobody else completes it. Until

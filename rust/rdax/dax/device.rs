@@ -370,6 +370,15 @@ impl<T: Operations> Device<T> {
         }
     }
 
+    /// Returns what the C side says that the memory is like.
+    pub fn properties(&self) -> Properties {
+        Properties {
+            synchronous: self.dev.is_synchronous(),
+            // SAFETY: `dev` holds a reference, so the device is valid; the C side tests one bit.
+            write_cache: unsafe { bindings::dax_write_cache_enabled(self.dev.as_ptr()) },
+        }
+    }
+
     /// Returns what serves the device.
     pub fn operations(&self) -> &T {
         &self.ops

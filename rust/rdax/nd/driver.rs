@@ -4,8 +4,11 @@
 //!
 //! # Examples
 //!
-//! ```ignore
+//! ```
+//! # use kernel::prelude::*;
+//! # use rdax::nd::{self, Namespace};
 //! struct MyDriver;
+//! struct MyDevice;
 //!
 //! impl nd::Driver for MyDriver {
 //!     type Data = MyDevice;
@@ -24,7 +27,10 @@
 //!
 //! C source: [`drivers/nvdimm/bus.c`](srctree/drivers/nvdimm/bus.c)
 
-use super::namespace::Namespace;
+use super::{
+    binding::Binding,
+    namespace::Namespace, //
+};
 use crate::bindings;
 use core::mem::offset_of;
 use kernel::{
@@ -34,6 +40,7 @@ use kernel::{
         to_result, //
     },
     prelude::*,
+    sync::Arc,
     types::{
         ForeignOwnable,
         Opaque, //
@@ -71,6 +78,12 @@ pub trait Driver: Send + Sync + Sized + 'static {
 
     /// Something happened to a bound namespace.
     fn notify(&self, _namespace: &Namespace, _data: &Self::Data, _event: Event) {}
+}
+
+/// What belongs to a bound namespace.
+struct Bound<T: Driver> {
+    binding: Arc<Binding>,
+    data: KBox<T::Data>,
 }
 
 /// Registers a [`Driver`] with the bus; see [`kernel::driver::Registration`].
@@ -160,9 +173,15 @@ impl<T: Driver> Adapter<T> {
         from_result(|| {
             // SAFETY: `dev` is valid and locked for the duration of this call.
             let (driver, namespace) = unsafe { (Self::instance(dev)?, Namespace::probe(dev)?) };
-            let data = driver.probe(&namespace)?;
-            // SAFETY: `dev` is valid; nobody else sets the data of a device we are bound to.
-            unsafe { bindings::dev_set_drvdata(dev, data.into_foreign().cast()) };
+            let binding = namespace.binding().clone();
+            let bound = driver.probe(&namespace).and_then(|data| {
+                let binding = binding.clone();
+                Ok(KBox::new(Bound::<T> { binding, data }, GFP_KERNEL)?)
+            });
+            // What the driver has kept of the namespace is of no use if it does not take it.
+            let bound = bound.inspect_err(|_| binding.end())?;
+            // SAFETY: `dev` is valid, and its data belongs to the driver that it is bound to.
+            unsafe { bindings::dev_set_drvdata(dev, bound.into_foreign().cast()) };
             Ok(0)
         })
     }
@@ -172,16 +191,18 @@ impl<T: Driver> Adapter<T> {
     /// Called by the bus with a device that `probe_callback` has accepted.
     unsafe extern "C" fn remove_callback(dev: *mut bindings::device) {
         // SAFETY: the data is what `probe_callback` stored; it is taken once, here.
-        let data = unsafe {
-            let data = bindings::dev_get_drvdata(dev);
+        let bound = unsafe {
+            let bound = bindings::dev_get_drvdata(dev);
             bindings::dev_set_drvdata(dev, core::ptr::null_mut());
-            KBox::<T::Data>::from_foreign(data.cast())
+            KBox::<Bound<T>>::from_foreign(bound.cast())
         };
+        let Bound { binding, data } = KBox::into_inner(bound);
         // SAFETY: `dev` is a namespace, bound for the duration of this call.
         if let Ok(driver) = unsafe { Self::instance(dev) } {
-            // SAFETY: as above.
-            driver.remove(&unsafe { Namespace::bound(dev) }, data);
+            // SAFETY: as above; `binding` was made when it was bound.
+            driver.remove(&unsafe { Namespace::bound(dev, binding.clone()) }, data);
         }
+        binding.end();
     }
 
     /// # Safety
@@ -213,19 +234,32 @@ impl<T: Driver> Adapter<T> {
     /// `dev` is a device that `probe_callback` has accepted, and its lock is held.
     unsafe fn with_data(dev: *mut bindings::device, f: impl FnOnce(&T, &Namespace, &T::Data)) {
         // SAFETY: by this function's own requirement. The data is null while probe or remove run.
-        let data = unsafe { bindings::dev_get_drvdata(dev).cast::<T::Data>().as_ref() };
+        let bound = unsafe { bindings::dev_get_drvdata(dev).cast::<Bound<T>>().as_ref() };
         // SAFETY: by this function's own requirement.
         let driver = unsafe { Self::instance(dev) };
-        if let (Some(data), Ok(driver)) = (data, driver) {
-            // SAFETY: by this function's own requirement.
-            f(driver, &unsafe { Namespace::bound(dev) }, data);
+        if let (Some(Bound { binding, data }), Ok(driver)) = (bound, driver) {
+            // SAFETY: by this function's own requirement; `binding` was made when it was bound.
+            f(
+                driver,
+                &unsafe { Namespace::bound(dev, binding.clone()) },
+                data,
+            );
         }
     }
 }
 
 /// Declares a module that consists of one driver of namespaces.
 ///
-/// ```ignore
+/// ```
+/// # use kernel::prelude::*;
+/// # use rdax::nd::{self, Namespace};
+/// # struct MyDriver;
+/// # impl nd::Driver for MyDriver {
+/// #     type Data = ();
+/// #     fn new() -> Result<Self> { Ok(Self) }
+/// #     fn probe(&self, _: &Namespace) -> Result<KBox<()>> { Err(ENODEV) }
+/// #     fn remove(&self, _: &Namespace, _: KBox<()>) {}
+/// # }
 /// rdax::module_nd_driver! {
 ///     type: MyDriver,
 ///     name: "my_pmem",

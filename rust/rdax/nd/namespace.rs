@@ -4,7 +4,10 @@
 //!
 //! C source: [`drivers/nvdimm/namespace_devs.c`](srctree/drivers/nvdimm/namespace_devs.c)
 
-use super::region::Region;
+use super::{
+    binding::Binding,
+    region::Region, //
+};
 use crate::{
     bindings,
     memremap::{
@@ -17,7 +20,10 @@ use kernel::{
     error::to_result,
     prelude::*,
     str::CString,
-    sync::aref::ARef, //
+    sync::{
+        aref::ARef,
+        Arc, //
+    }, //
 };
 
 /// How a namespace came to be.
@@ -36,6 +42,7 @@ pub enum Kind {
 /// `dev` is a namespace device, being probed by or bound to our driver, its lock held.
 pub struct Namespace {
     dev: *mut bindings::device,
+    binding: Arc<Binding>,
 }
 
 impl Namespace {
@@ -51,16 +58,23 @@ impl Namespace {
             return Err(ENODEV);
         }
         // INVARIANT: checked above.
-        Ok(Self { dev })
+        Ok(Self {
+            dev,
+            binding: Binding::new()?,
+        })
     }
 
     /// # Safety
     ///
     /// `dev` is bound after a successful [`Self::probe`], its lock held, for as long as the result
-    /// lives.
-    pub(super) unsafe fn bound(dev: *mut bindings::device) -> Self {
+    /// lives. `binding` is the one that was made there.
+    pub(super) unsafe fn bound(dev: *mut bindings::device, binding: Arc<Binding>) -> Self {
         // INVARIANT: by the caller's promise.
-        Self { dev }
+        Self { dev, binding }
+    }
+
+    pub(super) fn binding(&self) -> &Arc<Binding> {
+        &self.binding
     }
 
     /// The bus's own checks: not claimed by another personality, neither locked nor too small,
@@ -127,7 +141,7 @@ impl Namespace {
     /// The region it is part of.
     pub fn region(&self) -> Region {
         // SAFETY: by the type invariant; a namespace's parent is its region.
-        unsafe { Region::of(self.dev) }
+        unsafe { Region::of(self.dev, self.binding.clone()) }
     }
 
     /// A reference that outlives the callback.
@@ -135,6 +149,7 @@ impl Namespace {
         NamespaceRef {
             // SAFETY: by the type invariant the device is valid.
             dev: unsafe { device::Device::get_device(self.dev) },
+            binding: self.binding.clone(),
         }
     }
 
@@ -188,9 +203,14 @@ impl Drop for RawAccess<'_> {
     }
 }
 
-/// A counted reference on a namespace's device: for what needs no bound driver.
+/// A counted reference on a namespace's device, which may be kept for longer than it is bound.
+///
+/// # Invariants
+///
+/// `dev` is a namespace, `binding` its own.
 pub struct NamespaceRef {
     dev: ARef<device::Device>,
+    binding: Arc<Binding>,
 }
 
 impl NamespaceRef {
@@ -208,13 +228,17 @@ impl NamespaceRef {
 
     /// Asks the platform to clear poison from `len` bytes at byte `offset` of `map`, which maps
     /// this namespace. Returns how many bytes are good now; a platform without errors of its own
-    /// clears all.
+    /// clears all. `ENODEV` once the namespace is unbound.
     ///
     /// Context: process context, may sleep.
     pub fn clear_poison(&self, map: &PageMap, offset: u64, len: u32) -> Result<u64> {
         let phys = map.phys(offset, len.into())?;
-        // SAFETY: we hold a reference on the device, whose bus lives at least as long.
-        let cleared = unsafe { bindings::rdax_helper_nd_clear_poison(self.as_raw(), phys, len) };
+        let clear = || {
+            // SAFETY: we hold a reference on the device, and while it is bound its bus has a
+            // provider, which is asked.
+            unsafe { bindings::rdax_helper_nd_clear_poison(self.as_raw(), phys, len) }
+        };
+        let cleared = self.binding.run(clear).ok_or(ENODEV)?;
         if cleared < 0 {
             return Err(Error::from_errno(i32::try_from(cleared)?));
         }

@@ -4,6 +4,7 @@
 //!
 //! C source: [`drivers/nvdimm/region_devs.c`](srctree/drivers/nvdimm/region_devs.c)
 
+use super::binding::Binding;
 use crate::{
     badblocks::BadBlocks,
     bindings,
@@ -20,7 +21,10 @@ use kernel::{
     device,
     error::to_result,
     prelude::*,
-    sync::aref::ARef, //
+    sync::{
+        aref::ARef,
+        Arc, //
+    }, //
 };
 
 /// Who completes a bio after [`Region::flush_for`].
@@ -33,11 +37,15 @@ pub enum Flushed {
 
 /// A counted reference on a region.
 ///
+/// It may be kept for longer than the namespace is bound that it was got from. What needs the
+/// region's driver or provider fails with `ENODEV` then.
+///
 /// # Invariants
 ///
-/// `region` is the region that `_dev` keeps alive.
+/// `region` is the region that `_dev` keeps alive; `binding` is that of a namespace of it.
 pub struct Region {
     region: NonNull<bindings::nd_region>,
+    binding: Arc<Binding>,
     _dev: ARef<device::Device>,
 }
 
@@ -49,8 +57,8 @@ unsafe impl Sync for Region {}
 impl Region {
     /// # Safety
     ///
-    /// `dev` is a valid namespace device.
-    pub(super) unsafe fn of(dev: *mut bindings::device) -> Self {
+    /// `dev` is a valid namespace device, `binding` its own.
+    pub(super) unsafe fn of(dev: *mut bindings::device, binding: Arc<Binding>) -> Self {
         // SAFETY: the parent of a namespace is its region, alive as long as the child; the device
         // is embedded in the region.
         unsafe {
@@ -58,6 +66,7 @@ impl Region {
             // INVARIANT: the reference is on the device inside `region`.
             Self {
                 region: NonNull::new_unchecked(region),
+                binding,
                 _dev: device::Device::get_device(bindings::rdax_helper_nd_region_device(region)),
             }
         }
@@ -67,18 +76,27 @@ impl Region {
         self.region.as_ptr()
     }
 
-    /// Makes all that has left the CPU caches durable. May sleep if the region is not
-    /// [`synchronous`](Self::is_sync).
+    /// Makes all that has left the CPU caches durable. `ENODEV` once the namespace is unbound.
+    ///
+    /// Context: process context, may sleep.
     pub fn flush(&self) -> Result {
-        // SAFETY: by the type invariant.
-        to_result(unsafe { bindings::rdax_helper_nd_flush(self.as_raw(), core::ptr::null_mut()) })
+        let flush = || {
+            // SAFETY: `_dev` keeps the region, and while its namespace is bound what flushes it is
+            // there.
+            unsafe { bindings::rdax_helper_nd_flush(self.as_raw(), core::ptr::null_mut()) }
+        };
+        to_result(self.binding.run(flush).ok_or(ENODEV)?)
     }
 
     /// As [`Self::flush`], for a bio: the region may complete it later instead of waiting.
     pub fn flush_for(&self, bio: Bio) -> Flushed {
         let raw = bio.into_raw();
-        // SAFETY: by the type invariant; `raw` is valid and its completion was ours.
-        let ret = unsafe { bindings::rdax_helper_nd_flush(self.as_raw(), raw) };
+        let flush = || {
+            // SAFETY: `_dev` keeps the region, and while its namespace is bound what flushes it is
+            // there; `raw` is valid and its completion was ours.
+            unsafe { bindings::rdax_helper_nd_flush(self.as_raw(), raw) }
+        };
+        let ret = self.binding.run(flush).unwrap_or(ENODEV.to_errno());
         if ret > 0 {
             return Flushed::Later;
         }
@@ -115,15 +133,20 @@ impl Region {
 
     /// Adds to `list` what the platform knows to be bad in `range`, as sectors from its start.
     pub fn populate_badblocks(&self, list: &BadBlocks, range: PhysRange) {
-        // SAFETY: by the type invariants of both.
-        unsafe {
-            bindings::rdax_helper_nd_badblocks_populate(
-                self.as_raw(),
-                list.as_raw(),
-                range.start,
-                range.len,
-            )
+        let populate = || {
+            // SAFETY: `_dev` keeps the region, and while its namespace is bound its bus has a
+            // provider; `list` is initialised.
+            unsafe {
+                bindings::rdax_helper_nd_badblocks_populate(
+                    self.as_raw(),
+                    list.as_raw(),
+                    range.start,
+                    range.len,
+                )
+            };
         };
+        // Without a bus there is nothing to be known.
+        let _ = self.binding.run(populate);
     }
 
     /// Makes a disk read-only if its region is, and writable if not.

@@ -6,7 +6,9 @@
 //!
 //! # Examples
 //!
-//! ```ignore
+//! ```
+//! # use kernel::prelude::*;
+//! # use rdax::new_rwsem;
 //! let sizes = KBox::pin_init(new_rwsem!(KVec::<u64>::new(), "sizes"), GFP_KERNEL)?;
 //! sizes.write().push(1, GFP_KERNEL)?;
 //! pr_info!("{}\n", sizes.read().len());

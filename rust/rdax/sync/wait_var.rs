@@ -6,11 +6,23 @@
 //!
 //! # Examples
 //!
-//! ```ignore
-//! wait_var::wait_killable(&self.users, || self.users.load(Acquire) == 0)?;
-//! // elsewhere
-//! if self.users.fetch_sub(1, Full) == 1 {
-//!     wait_var::wake(&self.users);
+//! ```
+//! # use kernel::{prelude::*, sync::atomic::{Acquire, Atomic, Full}};
+//! # use rdax::sync::wait_var;
+//! struct Thing {
+//!     users: Atomic<u32>,
+//! }
+//!
+//! impl Thing {
+//!     fn wait(&self) -> Result {
+//!         wait_var::wait_killable(&self.users, || self.users.load(Acquire) == 0)
+//!     }
+//!
+//!     fn put(&self) {
+//!         if self.users.fetch_sub(1, Full) == 1 {
+//!             wait_var::wake(&self.users);
+//!         }
+//!     }
 //! }
 //! ```
 //!

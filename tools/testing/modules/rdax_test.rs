@@ -1,28 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Tests of the crate that need memory: page maps of several ranges, checked access, persistence,
-//! claims. Runs them when it is loaded, over a reserved range of RAM whose content is lost, and
-//! writes KTAP to the kernel log; loading fails if a test does.
+//! claims, and what a leaf can get wrong without `unsafe`. Runs them when it is loaded, over a
+//! reserved range of RAM whose content is lost, and writes KTAP to the kernel log; loading fails if
+//! a test does. As long as it is loaded there is a disk `rdax_test0`.
 //!
 //! ```text
 //! insmod rdax_test.ko start=0x100000000 size=0x10000000
 //! ```
 
 use kernel::{
+    faux,
     prelude::*,
     str::CString,
     sync::Arc, //
 };
-use rdax::memremap::{
-    alignment,
-    FailureHandler,
-    FailureRegistration,
-    MapOwner,
-    MemRegion,
-    PageMap,
-    Pages,
-    PhysRange,
-    PAGE_SIZE, //
+use rdax::{
+    block::{
+        self,
+        Bio,
+        BioDisk,
+        Limits,
+        Live,
+        Op, //
+    },
+    dax::{
+        self,
+        AccessMode,
+        Properties, //
+    },
+    memremap::{
+        alignment,
+        FailureHandler,
+        FailureRegistration,
+        MapOwner,
+        MemRegion,
+        PageMap,
+        Pages,
+        PhysRange,
+        PAGE_SIZE, //
+    },
+    nd::Region, //
 };
 
 module! {
@@ -170,9 +188,96 @@ fn one_failure_handler_at_a_time() -> Result {
     FailureRegistration::new(owner, deaf).map(drop)
 }
 
+/// A disk whose driver looks at the segments of every bio, whatever it asks for.
+struct Careless(PageMap);
+
+impl Careless {
+    fn serve(&self, bio: &Bio) -> Result {
+        for segment in bio.segments() {
+            let offset = segment.disk_offset();
+            match bio.op() {
+                Op::Read => self.0.read_segment(offset, &segment)?,
+                Op::Write => self.0.write_segment(offset, &segment)?.leave_to_flush(),
+                _ => return Err(EINVAL),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[vtable]
+impl block::Operations for Careless {
+    fn submit_bio(&self, bio: Bio) {
+        let result = self.serve(&bio);
+        bio.complete(result);
+    }
+}
+
+#[vtable]
+impl dax::Operations for Careless {
+    fn page_map(&self) -> &PageMap {
+        &self.0
+    }
+
+    fn direct_access(&self, _pgoff: u64, nr_pages: u64, _mode: AccessMode) -> Result<Pages> {
+        // Beyond the end.
+        Ok(Pages {
+            pgoff: u64::MAX,
+            len: nr_pages,
+        })
+    }
+
+    fn zero_page_range(&self, _pgoff: u64, _nr_pages: u64) -> Result {
+        Err(EIO)
+    }
+}
+
+/// Fields are dropped in this order: first the disk.
+struct Disk {
+    disk: BioDisk<Careless, Live>,
+    _parent: faux::Registration,
+}
+
+/// A disk that is not below a namespace.
+fn disk() -> Result<Disk> {
+    let map = two_ranges()?;
+    let sectors = map.nr_pages() * PAGE_SIZE / 512;
+    let limits = Limits::new().write_zeroes(true);
+    let parent = faux::Registration::new(c"rdax_test", None)?;
+    let disk = Arc::new(Careless(map), GFP_KERNEL)?;
+    let disk = BioDisk::new(c"rdax_test0", limits, sectors, -1, disk)?;
+    Ok(Disk {
+        disk: disk.add_disk(parent.as_ref().as_ref())?,
+        _parent: parent,
+    })
+}
+
+fn a_disk_elsewhere_has_no_region() -> Result {
+    let disk = disk()?;
+    check(Region::apply_read_only(&disk.disk).is_err_and(|err| err == ENODEV))
+}
+
+/// Devices that are synchronous and that are not, made of each other's memory.
+fn devices_are_what_they_are_told() -> Result {
+    let ops = Arc::new(Careless(two_ranges()?), GFP_KERNEL)?;
+    for round in 0..8 {
+        let mut devices = KVec::new();
+        for i in 0..4 {
+            let properties = Properties {
+                synchronous: (round + i) % 2 == 0,
+                write_cache: i % 2 == 0,
+            };
+            let device = dax::Device::new(ops.clone(), properties)?;
+            check(device.properties() == properties)?;
+            devices.push(device, GFP_KERNEL)?;
+        }
+    }
+    Ok(())
+}
+
 type Test = (&'static str, fn() -> Result);
 
-const TESTS: [Test; 7] = [
+const TESTS: [Test; 9] = [
     ("several_ranges_are_one", several_ranges_are_one),
     ("access_is_checked", access_is_checked),
     ("zeroes_span_ranges", zeroes_span_ranges),
@@ -183,23 +288,36 @@ const TESTS: [Test; 7] = [
         "one_failure_handler_at_a_time",
         one_failure_handler_at_a_time,
     ),
+    (
+        "a_disk_elsewhere_has_no_region",
+        a_disk_elsewhere_has_no_region,
+    ),
+    (
+        "devices_are_what_they_are_told",
+        devices_are_what_they_are_told,
+    ),
 ];
 
-struct Tests;
+struct Tests {
+    _disk: Disk,
+}
 
 impl kernel::Module for Tests {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         pr_info!("1..{}\n", TESTS.len());
-        let mut outcome = Ok(Self);
+        let mut failed = false;
         for (i, (name, test)) in TESTS.iter().enumerate() {
             match test() {
                 Ok(()) => pr_info!("ok {} {}\n", i + 1, name),
                 Err(err) => {
                     pr_info!("not ok {} {} ({:?})\n", i + 1, name, err);
-                    outcome = Err(EINVAL);
+                    failed = true;
                 }
             }
         }
-        outcome
+        if failed {
+            return Err(EINVAL);
+        }
+        Ok(Self { _disk: disk()? })
     }
 }

@@ -236,12 +236,28 @@ impl<T: FileSystem> Inode<T> {
 
 impl<T: FileSystem> Fresh<T> {
     /// Sets type and permissions.
+    ///
+    /// The type of an inode that others can find does not change:
+    ///
+    /// ```compile_fail,E0599
+    /// # use rdax::fs::{FileSystem, Inode};
+    /// fn change<T: FileSystem>(inode: &Inode<T>) {
+    ///     inode.set_mode(0o100644);
+    /// }
+    /// ```
     pub fn set_mode(&mut self, mode: u16) {
         write!(self, mode, i_mode);
     }
 
     /// Says that reads, writes and mappings go to the device's memory. What has the operations of
-    /// [`regular`](crate::fs::regular) cannot be opened without.
+    /// [`regular`](crate::fs::regular) cannot be opened without. It stays so:
+    ///
+    /// ```compile_fail,E0599
+    /// # use rdax::fs::{FileSystem, Inode};
+    /// fn change<T: FileSystem>(inode: &Inode<T>) {
+    ///     inode.set_dax();
+    /// }
+    /// ```
     pub fn set_dax(&mut self) {
         const DAX: u32 = Flag::Dax as u32;
         // SAFETY: by the type invariant of `Inode` it is valid; its mapping is empty, as nobody

@@ -13,6 +13,19 @@ fi
 dmesg -C
 insmod "$RDAX_BUILD/rdax_test.ko" start="$RDAX_RESERVE_START" size="$RDAX_RESERVE_SIZE"
 status=$?
-dmesg | sed -n -E 's/^.*rdax_test: ((1\.\.|ok |not ok ).*)$/\1/p'
-[ $status != 0 ] || rmmod rdax_test
+log=$(dmesg | sed -n -E 's/^.*rdax_test: ((1\.\.|ok |not ok ).*)$/\1/p')
+# One more than the module knows of: a request that has a length, but no data.
+count=$(sed -n 's/^1\.\.//p' <<<"$log")
+count=$((${count:-0} + 1))
+echo "${log/1..$((count - 1))/1..$count}"
+if [ $status = 0 ]; then
+	name="zeroes_have_no_segments"
+	if blkdiscard -f -z -l 65536 /dev/rdax_test0; then
+		echo "ok $count $name"
+	else
+		echo "not ok $count $name"
+		status=1
+	fi
+	rmmod rdax_test || status=1
+fi
 exit $status
