@@ -86,6 +86,7 @@ check_machine() {
 	need fio "tests" fio
 	need python3 "VM and test driver" python3
 	need shellcheck "make lint" shellcheck
+	need mmdebstrap "make lint: the oldest rustc (installed when needed)" mmdebstrap
 	if python3 -c 'import venv, ensurepip' 2>/dev/null; then
 		ok "python3 venv"
 	else

@@ -70,6 +70,10 @@ documented() {
 	"$RDAX_TOP/scripts/rustdoc.sh" "$RDAX_TOP/build/lint-$flavour"
 }
 
+examples() {
+	"$RDAX_TOP/scripts/doctests.py" "$RDAX_TOP/build/lint-$flavour"
+}
+
 shells() { shell_files | xargs -r shellcheck -x -P SCRIPTDIR; }
 
 pythons() {
@@ -165,5 +169,7 @@ check "at most $MAX_LINES lines a Rust file" nothing short_enough
 check "clippy, warnings are errors" clippy
 check "clippy of the tools, warnings are errors" clippy_tools
 check "rustdoc, warnings are errors" documented
+check "examples of the crate compile" examples
+check "modules, with the oldest rustc and gcc" "$RDAX_TOP/scripts/oldest-rustc.sh"
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
