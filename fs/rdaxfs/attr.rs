@@ -8,8 +8,10 @@ use crate::{
     inode::sync_flags,
     iomap,
     mount::checked,
+    node::sync_blocks,
     stamp::{
         from_disk,
+        known,
         to_disk,
         Stamp, //
     },
@@ -46,7 +48,8 @@ use rdax::{
 };
 use rdaxfs_core::{
     format_types::InodeFlags,
-    AttrChange, //
+    AttrChange,
+    XattrMode, //
 };
 
 /// Flags on the medium and what users call them.
@@ -58,20 +61,24 @@ const FLAGS: [(u32, XFlag); 5] = [
     (InodeFlags::SYNC, XFlag::Sync),
 ];
 
-/// Makes what the VFS knows durable.
-fn write_attributes(inode: &Inode<Rdaxfs>) -> Result {
-    let change = AttrChange {
-        mode: Some(inode.mode()),
-        uid: Some(inode.uid()),
-        gid: Some(inode.gid()),
-        flags: None,
-        atime: Some(to_disk(inode.atime())),
-        mtime: Some(to_disk(inode.mtime())),
-        ctime: Some(to_disk(inode.ctime())),
-    };
+/// Makes what the VFS knows of an inode durable, with `acl` as its access list if there is one, in
+/// one transaction.
+fn write_attributes(inode: &Inode<Rdaxfs>, acl: Option<&Acl>) -> Result {
     let sb = inode.sb();
+    let core = sb.data().core();
+    let change = known(inode);
+    let Some(acl) = acl else {
+        let mut node = inode.data().write();
+        return checked(sb, core.set_attr(&mut node, &change));
+    };
+    let value = acl.to_xattr(sb)?;
+    let name = acl::name(Kind::Access);
     let mut node = inode.data().write();
-    checked(sb, sb.data().core().set_attr(&mut node, &change))
+    let set = core.xattr_set(&mut node, name, Some(&value), XattrMode::Any, &change);
+    checked(sb, set)?;
+    sync_blocks(inode, &node);
+    inode.cache_acl(Kind::Access, Some(acl));
+    Ok(())
 }
 
 fn attributes(flags: u32) -> Attributes {
@@ -107,20 +114,18 @@ impl Operations for Rdaxfs {
         inode.sb().data().core().check_alive().map_err(errno)?;
         change.prepare()?;
         change.apply(|inode| match change.size() {
-            Some(size) => {
-                truncate::set_size(&change.lock(), size)?;
-                if change.has_others() {
-                    write_attributes(inode)
-                } else {
-                    Self::write_times(inode)
-                }
-            }
-            None => write_attributes(inode),
-        })?;
-        change.chmod_acl()
+            // The VFS changes the mode with it only by taking set-user-ID and set-group-ID away,
+            // which no access list has.
+            Some(size) => truncate::set_size(&change.lock(), size),
+            None if inode.data().defer() => Ok(()),
+            None => write_attributes(inode, change.chmod_acl()?.as_ref()),
+        })
     }
 
     fn write_times(inode: &Inode<Self>) -> Result {
+        if inode.data().defer() {
+            return Ok(());
+        }
         let sb = inode.sb();
         let mut node = inode.data().write();
         let disk = node.inode();

@@ -11,9 +11,10 @@ use crate::{
         CoreResult, //
     },
     mount::checked,
-    node::{
-        mtime,
-        sync_blocks, //
+    node::sync_blocks,
+    stamp::{
+        known,
+        settle, //
     },
     Rdaxfs, //
 };
@@ -31,10 +32,8 @@ use rdax::{
     sync::NoFs, //
 };
 use rdaxfs_core::{
-    format_types::{
-        DiskTime,
-        BLOCK_SIZE, //
-    },
+    format_types::BLOCK_SIZE,
+    AttrChange,
     Node, //
 };
 
@@ -56,35 +55,34 @@ pub(crate) fn fallocate(file: &File<Rdaxfs>, what: Fallocate, pos: u64, len: u64
     }
     match what {
         Fallocate::Allocate { keep_size } | Fallocate::Unshare { keep_size } => {
-            file.modified(&guard)?;
             // Nothing is shared, so that unsharing is to make sure of blocks.
-            change(&guard, |core, node, now| {
+            change(file, &guard, |core, node, attr| {
                 // Where pages of zeroes are mapped blocks must stay unwritten.
                 let zeroes = guard.data().zeroes_mapped();
                 let ahead = if zeroes { 0 } else { ZERO_AHEAD };
-                core.allocate(node, pos, len, keep_size, ahead, now)
+                core.allocate(node, pos, len, keep_size, ahead, attr)
             })
         }
         Fallocate::PunchHole => {
-            drained(file, &guard, pos, end, Blocks::Leave, |core, node, now| {
-                core.punch(node, pos, len, now)
+            drained(file, &guard, pos, end, Blocks::Leave, |core, node, attr| {
+                core.punch(node, pos, len, attr)
             })
         }
         Fallocate::ZeroRange { keep_size } => {
-            drained(file, &guard, pos, end, Blocks::Stay, |core, node, now| {
-                core.zero_range(node, pos, len, keep_size, ZERO_AHEAD, now)
+            drained(file, &guard, pos, end, Blocks::Stay, |core, node, attr| {
+                core.zero_range(node, pos, len, keep_size, ZERO_AHEAD, attr)
             })
         }
         Fallocate::WriteZeroes => {
-            drained(file, &guard, pos, end, Blocks::Stay, |core, node, now| {
-                core.write_zeroes(node, pos, len, now)
+            drained(file, &guard, pos, end, Blocks::Stay, |core, node, attr| {
+                core.write_zeroes(node, pos, len, attr)
             })
         }
-        Fallocate::CollapseRange => shifted(file, &guard, pos, |core, node, now| {
-            core.collapse(node, pos, len, now)
+        Fallocate::CollapseRange => shifted(file, &guard, pos, |core, node, attr| {
+            core.collapse(node, pos, len, attr)
         }),
-        Fallocate::InsertRange => shifted(file, &guard, pos, |core, node, now| {
-            core.insert(node, pos, len, now)
+        Fallocate::InsertRange => shifted(file, &guard, pos, |core, node, attr| {
+            core.insert(node, pos, len, attr)
         }),
     }
 }
@@ -118,24 +116,29 @@ fn new_size(guard: &WriteGuard<'_, Rdaxfs>, what: Fallocate, len: u64, end: u64)
     (size > guard.size()).then_some(size)
 }
 
-/// Changes the blocks of a file by `f`, and tells the VFS.
+/// Changes the blocks of a file by `f`, and its times and privileges with them, and tells the VFS.
 fn change(
+    file: &File<Rdaxfs>,
     guard: &WriteGuard<'_, Rdaxfs>,
-    f: impl FnOnce(&Core, &mut Node, DiskTime) -> CoreResult,
+    f: impl FnOnce(&Core, &mut Node, AttrChange) -> CoreResult,
 ) -> Result {
-    let mut node = guard.data().write();
-    let done = f(guard.sb().data().core(), &mut node, mtime(guard));
-    // Parts may have happened.
-    guard.set_size(node.size());
-    sync_blocks(guard, &node);
-    checked(guard.sb(), done)
-}
-
-/// Updates the times, with `invalidate_lock` held: a drain that fails leaves them alone.
-fn modified(file: &File<Rdaxfs>, guard: &WriteGuard<'_, Rdaxfs>) -> Result {
-    // Reclaim may want the locks.
+    // `invalidate_lock` may be held: a drain that failed has left the attributes alone. Reclaim may
+    // want the locks.
     let _nofs = NoFs::enter();
-    file.modified(guard)
+    let data = guard.data();
+    let done = data.deferring(|| file.modified(guard)).and_then(|()| {
+        let mut node = data.write();
+        let done = f(guard.sb().data().core(), &mut node, known(guard));
+        if done.is_ok() {
+            data.clear_deferred();
+        }
+        // Parts may have happened.
+        guard.set_size(node.size());
+        sync_blocks(guard, &node);
+        checked(guard.sb(), done)
+    });
+    let settled = settle(guard);
+    done.and(settled)
 }
 
 /// As [`change`], with the pages from byte `pos` to byte `end` taken away first.
@@ -145,13 +148,12 @@ fn drained(
     pos: u64,
     end: u64,
     blocks: Blocks,
-    f: impl FnOnce(&Core, &mut Node, DiskTime) -> CoreResult,
+    f: impl FnOnce(&Core, &mut Node, AttrChange) -> CoreResult,
 ) -> Result {
     let mut pages = Invalidate::new(guard);
     let limit = guard.sb().data().drain_limit();
     pages.drain_range(pos, whole_end(end), limit, blocks)?;
-    modified(file, guard)?;
-    change(guard, f)
+    change(file, guard, f)
 }
 
 /// As [`drained`], from byte `pos` on, where everything moves: private copies go too.
@@ -159,12 +161,11 @@ fn shifted(
     file: &File<Rdaxfs>,
     guard: &WriteGuard<'_, Rdaxfs>,
     pos: u64,
-    f: impl FnOnce(&Core, &mut Node, DiskTime) -> CoreResult,
+    f: impl FnOnce(&Core, &mut Node, AttrChange) -> CoreResult,
 ) -> Result {
     let mut pages = Invalidate::new(guard);
     let limit = guard.sb().data().drain_limit();
     pages.drain_range(pos, u64::MAX, limit, Blocks::Move)?;
-    modified(file, guard)?;
     pages.truncate_pagecache(pos);
-    change(guard, f)
+    change(file, guard, f)
 }

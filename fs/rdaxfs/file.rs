@@ -2,15 +2,14 @@
 
 //! Regular files: reading, writing, seeking, flushing.
 //!
-//! Data goes to the volume directly. A write that makes the file larger is durable when it
-//! returns, as all metadata is; one within the file is after `fsync()`, or when the file is opened
-//! with `O_DSYNC`.
+//! Data goes to the volume directly. A write is durable when it returns, as all metadata is.
 
 use crate::{
     error::errno,
     fallocate,
     fault::Faults,
     iomap,
+    stamp::settle,
     Rdaxfs, //
 };
 use kernel::{
@@ -91,18 +90,30 @@ impl regular::Operations<Rdaxfs> for Files {
         if iocb.write_checks(from, &lock)? == 0 {
             return Ok(0);
         }
-        iocb.modified(&lock)?;
-        let start = iocb.pos();
-        inode.data().begin_write();
+        let data = inode.data();
+        if let Err(err) = data.deferring(|| iocb.modified(&lock)) {
+            settle(inode)?;
+            return Err(err);
+        }
+        let (start, old_size) = (iocb.pos(), inode.size());
+        data.begin_write();
         let mut done = io::write::<Rdaxfs, iomap::Write>(iocb, from, &lock);
-        if let Some((failed_at, err)) = inode.data().write_failure() {
+        if iocb.pos() > inode.size() && data.write_failure().is_none() {
+            iomap::finish_write(inode);
+        }
+        if let Some((failed_at, err)) = data.write_failure() {
             // The DAX core counted what it copied; not all of it became part of the file.
+            let failed_at = failed_at.max(start);
             iocb.set_pos(failed_at);
             let kept = usize::try_from(failed_at.saturating_sub(start))?;
             done = if kept > 0 { Ok(kept) } else { Err(err) };
         }
+        // Only if nothing was stored within the file, and nothing past its end.
+        settle(inode)?;
         drop(lock);
-        if iocb.is_dsync() {
+        // The DAX core has fenced the copy, but not the write-back of a line that it stored to in
+        // part. The transaction of what extends the file has.
+        if iocb.pos() <= old_size || iocb.is_dsync() {
             let medium = inode.sb().data().core().medium();
             medium.fence().map_err(errno)?;
         }

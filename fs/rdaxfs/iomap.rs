@@ -27,11 +27,11 @@ use crate::{
     error::errno,
     mount::checked,
     node::{
-        mtime,
         sync_blocks,
         InodeData,
         Shared, //
     },
+    stamp::known,
     Rdaxfs, //
 };
 use kernel::prelude::*;
@@ -156,11 +156,40 @@ impl Operations<Rdaxfs> for Write {
         let data = inode.data();
         let mut node = data.write();
         let core = inode.sb().data().core();
-        let done = core.end_write(&mut node, request.pos, written, mtime(inode));
+        // Nothing of what is staged remains if this fails.
+        let lost = match core.is_staged(&node) {
+            true => node.size().min(request.pos),
+            false => request.pos,
+        };
+        let attr = known(inode);
+        let done = core.end_write(&mut node, request.pos, written, attr);
+        if attr.is_in(node.inode()) {
+            data.clear_deferred();
+        }
         inode.set_size(node.size());
         sync_blocks(inode, &node);
         // The caller of this forgets errors if anything was written.
-        checked(inode.sb(), done).inspect_err(|err| data.fail_write(request.pos, *err))
+        checked(inode.sb(), done).inspect_err(|err| data.fail_write(lost, *err))
+    }
+}
+
+/// Makes what a write has stored past the end of the file its own, if it is not yet. Under
+/// `i_rwsem`, when the write has ended.
+pub(crate) fn finish_write(inode: &Inode<Rdaxfs>) {
+    let data = inode.data();
+    let mut node = data.write();
+    let (size, attr) = (node.size(), known(inode));
+    let done = inode
+        .sb()
+        .data()
+        .core()
+        .finish_write(&mut node, attr);
+    if attr.is_in(node.inode()) {
+        data.clear_deferred();
+    }
+    inode.set_size(node.size());
+    if let Err(err) = checked(inode.sb(), done) {
+        data.fail_write(size, err);
     }
 }
 
@@ -175,7 +204,8 @@ fn begin_write(inode: &Inode<Rdaxfs>, request: &Request) -> Result<Extent> {
         let node = read_node(data, request)?;
         let found = core.map(&node, lblk, len).map_err(errno)?;
         // `write()` of data that is there already, the most common one, takes no more than this.
-        if is_written(&found) && end_of(&found, request) <= node.size() {
+        let inside = is_written(&found) && end_of(&found, request) <= node.size();
+        if inside && !data.has_deferred() {
             return Ok(extent(&found, false));
         }
     }
@@ -183,8 +213,12 @@ fn begin_write(inode: &Inode<Rdaxfs>, request: &Request) -> Result<Extent> {
         return Err(EAGAIN);
     }
     let mut node = data.write();
-    let found = core.begin_write(&mut node, request.pos, request.len);
+    let attr = known(inode);
+    let found = core.begin_write(&mut node, request.pos, request.len, &attr);
     let found = checked(inode.sb(), found)?;
+    if attr.is_in(node.inode()) {
+        data.clear_deferred();
+    }
     if found.fresh {
         sync_blocks(inode, &node);
     }

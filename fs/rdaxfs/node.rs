@@ -34,10 +34,7 @@ use rdax::{
     }, //
 };
 use rdaxfs_core::{
-    format_types::{
-        DiskTime,
-        BLOCK_SIZE, //
-    },
+    format_types::BLOCK_SIZE,
     Node, //
 };
 
@@ -55,6 +52,10 @@ pub(crate) struct InodeData {
     /// Both belong to the holder of `i_rwsem`.
     failed_at: Atomic<u64>,
     failure: Atomic<i32>,
+    /// The number of the task whose changes of attributes wait for its next transaction, 0 if none
+    /// do; and whether there are any. Both belong to the holder of `i_rwsem`.
+    deferring: Atomic<i32>,
+    deferred: Atomic<bool>,
 }
 
 impl InodeData {
@@ -65,6 +66,8 @@ impl InodeData {
             zeroes_mapped: Atomic::new(false),
             failed_at: Atomic::new(u64::MAX),
             failure: Atomic::new(0),
+            deferring: Atomic::new(0),
+            deferred: Atomic::new(false),
         })
     }
 
@@ -122,6 +125,35 @@ impl InodeData {
         self.zeroes_mapped.load(Relaxed)
     }
 
+    /// Calls `f`, by which the VFS changes times and mode of the inode in memory; the next
+    /// transaction of the caller makes them durable. `i_rwsem` is held exclusively.
+    pub(crate) fn deferring(&self, f: impl FnOnce() -> Result) -> Result {
+        self.deferring.store(current!().pid(), Relaxed);
+        let done = f();
+        self.deferring.store(0, Relaxed);
+        done
+    }
+
+    /// Whether a change of attributes that the calling task has made waits for its next transaction.
+    /// Other tasks, page faults and `fsync()`, do not hold `i_rwsem` and do not wait for it.
+    pub(crate) fn defer(&self) -> bool {
+        let defers = self.deferring.load(Relaxed) == current!().pid();
+        if defers {
+            self.deferred.store(true, Relaxed);
+        }
+        defers
+    }
+
+    /// Whether there are such changes. With `i_rwsem` held exclusively.
+    pub(crate) fn has_deferred(&self) -> bool {
+        self.deferred.load(Relaxed)
+    }
+
+    /// A transaction has made them durable. With `i_rwsem` held exclusively.
+    pub(crate) fn clear_deferred(&self) {
+        self.deferred.store(false, Relaxed);
+    }
+
     /// A write begins; `i_rwsem` is held.
     pub(crate) fn begin_write(&self) {
         self.failed_at.store(u64::MAX, Relaxed);
@@ -176,12 +208,6 @@ impl DerefMut for Locked<'_> {
     fn deref_mut(&mut self) -> &mut Node {
         &mut self.node
     }
-}
-
-/// When the content of an inode last changed.
-pub(crate) fn mtime(inode: &Inode<Rdaxfs>) -> DiskTime {
-    let time = inode.mtime();
-    DiskTime::new(time.secs, time.nanos)
 }
 
 /// Tells the VFS how many blocks an inode takes, after blocks were taken or given back. With its

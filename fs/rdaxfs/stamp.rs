@@ -2,12 +2,19 @@
 
 //! The time of a change, which the VFS and the core have to agree on.
 
-use crate::Rdaxfs;
+use crate::{
+    mount::checked,
+    Rdaxfs, //
+};
+use kernel::prelude::*;
 use rdax::fs::{
     Inode,
     Timespec, //
 };
-use rdaxfs_core::format_types::DiskTime;
+use rdaxfs_core::{
+    format_types::DiskTime,
+    AttrChange, //
+};
 
 /// As it is on the medium.
 pub(crate) fn to_disk(time: Timespec) -> DiskTime {
@@ -20,6 +27,33 @@ pub(crate) fn from_disk(time: DiskTime) -> Timespec {
         secs: time.sec(),
         nanos: time.nsec(),
     }
+}
+
+/// Returns the attributes of an inode as the VFS knows them. Under `i_rwsem`.
+pub(crate) fn known(inode: &Inode<Rdaxfs>) -> AttrChange {
+    AttrChange {
+        mode: Some(inode.mode()),
+        uid: Some(inode.uid()),
+        gid: Some(inode.gid()),
+        flags: None,
+        atime: Some(to_disk(inode.atime())),
+        mtime: Some(to_disk(inode.mtime())),
+        ctime: Some(to_disk(inode.ctime())),
+    }
+}
+
+/// Makes durable what [`InodeData::deferring`] has left to a transaction, if none came. With
+/// `i_rwsem` held exclusively.
+///
+/// [`InodeData::deferring`]: crate::node::InodeData::deferring
+pub(crate) fn settle(inode: &Inode<Rdaxfs>) -> Result {
+    let data = inode.data();
+    if !data.has_deferred() {
+        return Ok(());
+    }
+    data.clear_deferred();
+    let sb = inode.sb();
+    checked(sb, sb.data().core().set_attr(&mut data.write(), &known(inode)))
 }
 
 /// A change of some inodes, whose `i_rwsem` is held, at one point in time.

@@ -106,6 +106,7 @@ pub(crate) struct Shown {
 impl Shown {
     fn show_stats(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.stats.show(f)?;
+        writeln!(f, "transactions {}", self.core.transactions())?;
         match self.core.medium().volume().nr_huge_orphans() {
             Some(count) => writeln!(f, "huge_orphans {count}"),
             None => Ok(()),

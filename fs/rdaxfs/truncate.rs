@@ -4,10 +4,8 @@
 
 use crate::{
     mount::checked,
-    node::{
-        mtime,
-        sync_blocks, //
-    },
+    node::sync_blocks,
+    stamp::known,
     Rdaxfs, //
 };
 use kernel::prelude::*;
@@ -20,7 +18,8 @@ use rdax::{
 };
 use rdaxfs_core::format_types::BLOCK_SIZE;
 
-/// Makes a file `size` bytes large. Its times have been updated in memory.
+/// Makes a file `size` bytes large. Its other attributes have been changed in memory, and become
+/// durable with the size.
 ///
 /// A smaller file loses its pages first, whoever maps them; the rest of its last block becomes
 /// zeroes, which those who map it see.
@@ -33,7 +32,7 @@ pub(crate) fn set_size(guard: &WriteGuard<'_, Rdaxfs>, size: u64) -> Result {
         pages.drain_range(first.unwrap_or(u64::MAX), u64::MAX, limit, Blocks::Leave)?;
     }
     let mut node = guard.data().write();
-    let done = core.set_size(&mut node, size, mtime(guard));
+    let done = core.set_size(&mut node, size, known(guard));
     guard.set_size(node.size());
     sync_blocks(guard, &node);
     drop(node);

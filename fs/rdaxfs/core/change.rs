@@ -28,14 +28,21 @@ use crate::{
         Stored, //
     },
     node::Node,
+    ops::{
+        of_data,
+        Span, //
+    },
     Error,
     Result,
     Volume, //
 };
+use core::ops::Range;
 use rdaxfs_format::{
     DiskInode,
     Extent,
     RawExtent,
+    BLOCK_SHIFT,
+    BLOCK_SIZE,
     GROUP_EXTENTS,
     INLINE_EXTENTS, //
 };
@@ -177,10 +184,47 @@ impl<M: Medium> Volume<M> {
         disk: DiskInode,
         before: Stored<InFlight>,
     ) -> Result {
+        self.commit_plan_zeroing(node, plan, disk, before, &[])
+    }
+
+    /// As [`commit_plan`](Self::commit_plan), and zeroes the bytes `zeroes` of the file, each range
+    /// within a written block that stays. `Error::TooBig` if they are too many for the transaction.
+    pub(crate) fn commit_plan_zeroing(
+        &self,
+        node: &mut Node,
+        plan: Plan,
+        disk: DiskInode,
+        before: Stored<InFlight>,
+        zeroes: &[Range<u64>],
+    ) -> Result {
         let mut tx = self.begin()?;
         tx.after(before);
+        for bytes in zeroes {
+            self.add_zeroes(&mut tx, node, bytes)?;
+        }
         let change = Change::new(self.medium(), self.alloc()?, node, plan, &mut tx)?;
         self.commit_change(tx, change, node, disk)
+    }
+
+    /// Adds stores of zeroes to bytes `bytes` of the file, all within one block, to `tx`, unless the
+    /// block reads as zeroes anyway. What cannot be read is not stored to: the stores of a
+    /// transaction that has happened must not fail.
+    fn add_zeroes(&self, tx: &mut Tx<'_, M>, node: &Node, bytes: &Range<u64>) -> Result {
+        let Span::Written(block) = self.map(node, bytes.start >> BLOCK_SHIFT, 1)?.span else {
+            return Ok(());
+        };
+        let len = bytes.end.saturating_sub(bytes.start).min(BLOCK_SIZE);
+        let at = block
+            .saturating_mul(BLOCK_SIZE)
+            .saturating_add(bytes.start % BLOCK_SIZE);
+        let mut old = Vec::filled(usize::try_from(len).map_err(|_| Error::TooBig)?, 0u8)?;
+        self.medium().load(at, &mut old).map_err(of_data)?;
+        let Some(first) = old.iter().position(|&byte| byte != 0) else {
+            return Ok(());
+        };
+        let last = old.iter().rposition(|&byte| byte != 0).unwrap_or(first);
+        let zeroes = Vec::filled(last.saturating_sub(first).saturating_add(1), 0u8)?;
+        tx.store(at.saturating_add(first as u64), &zeroes)
     }
 
     /// Commits `tx` with `change` and with `disk` as the inode of `node`.

@@ -49,6 +49,8 @@ pub(crate) struct Journal {
     layout: Layout,
     slots: Vec<Lock<Vec<u8>>>,
     sequence: Atomic,
+    /// How many transactions have happened.
+    committed: Atomic,
     /// A transaction was interrupted by an error: what is on the medium only recovery can tell.
     broken: Atomic,
 }
@@ -64,6 +66,7 @@ impl Journal {
             layout,
             slots,
             sequence: Atomic::new(1),
+            committed: Atomic::new(0),
             broken: Atomic::new(0),
         })
     }
@@ -71,6 +74,11 @@ impl Journal {
     /// Whether the medium failed in the middle of a transaction.
     pub(crate) fn is_broken(&self) -> bool {
         self.broken.get() != 0
+    }
+
+    /// How many transactions have happened since the volume was mounted.
+    pub(crate) fn committed(&self) -> u64 {
+        self.committed.get()
     }
 
     /// Begins a transaction; waits for a free slot.
@@ -158,8 +166,9 @@ impl<M: Medium> Tx<'_, M> {
         let done = commit(medium, at, self.sequence, listed)
             .and_then(|committed| apply(medium, &self.payload, committed))
             .and_then(|applied| release(medium, at, applied));
-        if done.is_err() {
-            self.journal.broken.set(1);
+        match done {
+            Ok(_) => drop(self.journal.committed.add(1)),
+            Err(_) => self.journal.broken.set(1),
         }
         done.map(drop)
     }

@@ -52,6 +52,11 @@ pub struct Node {
     pub(crate) blob_blocks: u64,
     pub(crate) dir: Option<DirIndex>,
     pub(crate) pending: Option<Pending>,
+    /// Where the write in progress ends.
+    pub(crate) write_end: u64,
+    /// The write in progress has filled the last block of the file up to this byte, which is past
+    /// the end of the file until what follows is written, too.
+    pub(crate) staged: Option<u64>,
     /// There was no memory to follow a change: read it again.
     pub(crate) stale: bool,
 }
@@ -67,6 +72,8 @@ impl Node {
             blob_blocks: 0,
             dir: None,
             pending: None,
+            write_end: 0,
+            staged: None,
             stale: false,
         };
         node.free_slots.reserve(INLINE_EXTENTS)?;

@@ -14,6 +14,7 @@ mod xattr;
 
 pub use attr::AttrChange;
 pub use create::NewInode;
+pub(crate) use data::of_data;
 pub use data::{
     Mapping,
     Span, //

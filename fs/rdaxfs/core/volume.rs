@@ -223,6 +223,11 @@ impl<M: Medium> Volume<M> {
         self.alloc().map_or(0, |alloc| alloc.shard_of(block))
     }
 
+    /// How many transactions have happened since it was mounted.
+    pub fn transactions(&self) -> u64 {
+        self.journal.committed()
+    }
+
     /// Begins a transaction.
     pub(crate) fn begin(&self) -> Result<Tx<'_, M>> {
         self.check_writable()?;

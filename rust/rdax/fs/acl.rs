@@ -181,6 +181,32 @@ impl<T: FileSystem> Inode<T> {
         Ok((mode, (!raw.is_null()).then_some(acl)))
     }
 
+    /// Returns the access list with the permissions of the inode's mode, `None` if there is no list.
+    /// Under `i_rwsem`. Sleeps; may call [`get_acl`].
+    ///
+    /// [`get_acl`]: super::inode::Operations::get_acl
+    pub fn acl_of_mode(&self) -> Result<Option<Acl>> {
+        // SAFETY: by the type invariant.
+        let found = from_err_ptr(unsafe {
+            bindings::get_inode_acl(self.as_ptr(), Kind::Access.as_raw())
+        });
+        let mut raw = match found {
+            Err(err) if err == EOPNOTSUPP => return Ok(None),
+            found => found?,
+        };
+        if raw.is_null() {
+            return Ok(None);
+        }
+        // SAFETY: `raw` is a list with a reference that is ours. The callee releases it, whatever it
+        // returns, and leaves a new list, or null if it fails.
+        let changed = to_result(unsafe {
+            bindings::__posix_acl_chmod(&mut raw, bindings::GFP_KERNEL, self.mode())
+        });
+        // SAFETY: the new list, with a reference that is ours, or null.
+        let acl = unsafe { Acl::from_raw(raw) };
+        changed.map(|()| acl)
+    }
+
     /// Lets the VFS know one of its lists, after it was set. Under `i_rwsem`.
     pub fn cache_acl(&self, kind: Kind, acl: Option<&Acl>) {
         let acl = acl.map_or(core::ptr::null_mut(), |acl| acl.0.as_ptr());

@@ -5,6 +5,7 @@
 //! C source: [`fs/attr.c`](srctree/fs/attr.c)
 
 use super::{
+    acl::Acl,
     inode::WriteGuard,
     FileSystem,
     Idmap,
@@ -95,17 +96,6 @@ impl<'a, T: FileSystem> Setattr<'a, T> {
             .then(|| u64::try_from(size).unwrap_or(0))
     }
 
-    /// Whether anything but the size and the times that follow from it is to change.
-    pub fn has_others(&self) -> bool {
-        let others = bindings::ATTR_MODE
-            | bindings::ATTR_UID
-            | bindings::ATTR_GID
-            | bindings::ATTR_ATIME
-            | bindings::ATTR_MTIME_SET
-            | bindings::ATTR_CTIME_SET;
-        self.has(others)
-    }
-
     /// Sets what the VFS knows of the inode, all but the size, then calls `commit`. If that
     /// fails the inode is as before.
     pub fn apply(&self, commit: impl FnOnce(&Inode<T>) -> Result) -> Result {
@@ -120,17 +110,18 @@ impl<'a, T: FileSystem> Setattr<'a, T> {
         result
     }
 
-    /// Makes the access list follow the new mode. Calls [`set_acl`]. To be done last.
+    /// Returns the access list that belongs to the mode that the inode has now, `None` if there is
+    /// no list or it stays as it is. Called from the closure of [`apply`](Self::apply), so that mode
+    /// and list are stored together. Sleeps; may call [`get_acl`].
     ///
-    /// [`set_acl`]: super::inode::Operations::set_acl
-    pub fn chmod_acl(&self) -> Result {
-        if !self.has(bindings::ATTR_MODE) {
-            return Ok(());
+    /// C source: `posix_acl_chmod()`, without the call of `set_acl`.
+    ///
+    /// [`get_acl`]: super::inode::Operations::get_acl
+    pub fn chmod_acl(&self) -> Result<Option<Acl>> {
+        match self.has(bindings::ATTR_MODE) {
+            true => self.inode().acl_of_mode(),
+            false => Ok(None),
         }
-        // SAFETY: by the type invariant.
-        to_result(unsafe {
-            bindings::posix_acl_chmod(self.idmap.as_ptr(), self.dentry, self.inode().mode())
-        })
     }
 }
 

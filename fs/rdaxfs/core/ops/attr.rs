@@ -34,7 +34,36 @@ pub struct AttrChange {
     pub ctime: Option<DiskTime>,
 }
 
+impl From<DiskTime> for AttrChange {
+    /// The data, and with it the inode, changed at `now`.
+    fn from(now: DiskTime) -> Self {
+        Self {
+            mtime: Some(now),
+            ctime: Some(now),
+            ..Self::default()
+        }
+    }
+}
+
 impl AttrChange {
+    /// Whether `disk` has all of it already.
+    pub fn is_in(&self, disk: &DiskInode) -> bool {
+        let mut changed = *disk;
+        self.apply(&mut changed);
+        let known = |disk: &DiskInode| {
+            let owner = (disk.mode.get(), disk.uid.get(), disk.gid.get());
+            let times = [disk.atime, disk.mtime, disk.ctime];
+            (owner, disk.flags.get(), times)
+        };
+        known(&changed) == known(disk)
+    }
+
+    /// Whether it changes the permissions of `disk`, set-user-ID and set-group-ID among them.
+    pub(super) fn changes_mode(&self, disk: &DiskInode) -> bool {
+        let old = disk.mode.get() & !MODE_TYPE;
+        self.mode.is_some_and(|mode| mode & !MODE_TYPE != old)
+    }
+
     pub(super) fn apply(&self, disk: &mut DiskInode) {
         if let Some(mode) = self.mode {
             disk.mode

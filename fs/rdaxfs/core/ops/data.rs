@@ -2,7 +2,6 @@
 
 //! The blocks of a file: finding them, filling holes, and writes past the end.
 
-use super::touch;
 use crate::{
     alloc::{
         Purpose,
@@ -18,6 +17,7 @@ use crate::{
         blocks_for,
         Pending, //
     },
+    AttrChange,
     Error,
     Medium,
     Node,
@@ -27,7 +27,6 @@ use crate::{
 use core::ops::Range;
 use rdaxfs_format::{
     DiskInode,
-    DiskTime,
     Extent,
     BLOCK_SHIFT,
     BLOCK_SIZE,
@@ -99,9 +98,21 @@ impl<M: Medium> Volume<M> {
     /// With `huge`, a hole is only filled if a whole aligned 2 MiB chunk can be had for it;
     /// otherwise it stays one.
     pub fn fill(&self, node: &mut Node, lblk: u64, len: u64, huge: bool) -> Result<Mapping> {
+        self.fill_with(node, lblk, len, huge, &AttrChange::default())
+    }
+
+    /// As [`fill`](Self::fill), and if blocks become written ones, changes `attr` with them.
+    fn fill_with(
+        &self,
+        node: &mut Node,
+        lblk: u64,
+        len: u64,
+        huge: bool,
+        attr: &AttrChange,
+    ) -> Result<Mapping> {
         node.refresh(self.medium(), self.layout())?;
         loop {
-            if let Some(filled) = self.try_fill(node, lblk, len, huge)? {
+            if let Some(filled) = self.try_fill(node, lblk, len, huge, attr)? {
                 return Ok(filled);
             }
         }
@@ -114,6 +125,7 @@ impl<M: Medium> Volume<M> {
         lblk: u64,
         len: u64,
         huge: bool,
+        attr: &AttrChange,
     ) -> Result<Option<Mapping>> {
         let found = self.map(node, lblk, len.min(FILL_MAX))?;
         let (run, taken) = match found.span {
@@ -151,7 +163,9 @@ impl<M: Medium> Volume<M> {
             len: run.len,
             unwritten: false,
         };
-        self.publish(node, extent, node.disk, zeroed)?;
+        let mut disk = node.disk;
+        attr.apply(&mut disk);
+        self.publish(node, extent, disk, zeroed)?;
         if let Some(taken) = taken {
             taken.keep();
         }
@@ -232,30 +246,55 @@ impl<M: Medium> Volume<M> {
     }
 
     /// Prepares a write of `len` bytes (at least 1) at byte `pos`: the mapping that it may store
-    /// to, which covers `pos` and may be shorter. [`end_write`](Self::end_write) must follow.
+    /// to, which covers `pos` and may be shorter. [`end_write`](Self::end_write) must follow for what
+    /// is past the end of the file.
     ///
     /// Blocks past the end of the file are not the file's before that: nothing but the write may
     /// look at them. Where [`Mapping::fresh`] is set, a hole in the file was filled.
-    pub fn begin_write(&self, node: &mut Node, pos: u64, len: u64) -> Result<Mapping> {
+    ///
+    /// If the write stores within the file, `attr` is durable when this returns, so that privileges
+    /// are gone before the data changes. Only where the write also extends the file, and permissions
+    /// stay, `end_write` changes `attr`.
+    pub fn begin_write(
+        &self,
+        node: &mut Node,
+        pos: u64,
+        len: u64,
+        attr: &AttrChange,
+    ) -> Result<Mapping> {
         self.check_writable()?;
         node.refresh(self.medium(), self.layout())?;
+        let staged = node.staged.filter(|&end| end == pos);
+        if staged.is_none() {
+            self.drop_staged(node)?;
+        }
         self.drop_pending(node);
+        node.staged = staged;
         let end = pos
             .checked_add(len)
             .filter(|&end| end <= MAX_FILE_SIZE)
             .ok_or(Error::TooBig)?;
-        if pos > node.size() {
+        node.write_end = end;
+        if pos > node.size() && staged.is_none() {
             self.zero_tail(node, node.size(), pos)?;
         }
         let lblk = pos >> BLOCK_SHIFT;
         let blocks = blocks_for(end).saturating_sub(lblk);
         let found = self.map(node, lblk, blocks.min(FILL_MAX))?;
         let (run, owned, taken) = match found.span {
-            Span::Written(_) => return Ok(found),
+            Span::Written(_) => {
+                let extends = end > node.size() && !attr.changes_mode(&node.disk);
+                if pos < node.size() && !extends && !attr.is_in(&node.disk) {
+                    self.set_attr(node, attr)?;
+                }
+                return Ok(found);
+            }
             _ if lblk < blocks_for(node.size()) => {
                 // Only as far as the file goes.
                 let inside = blocks_for(node.size()).saturating_sub(lblk);
-                return self.fill(node, lblk, blocks.min(inside), false);
+                let past = AttrChange::default();
+                let attr = if pos < node.size() { attr } else { &past };
+                return self.fill_with(node, lblk, blocks.min(inside), false, attr);
             }
             Span::Unwritten(block) => (
                 Run {
@@ -334,9 +373,19 @@ impl<M: Medium> Volume<M> {
     }
 
     /// A write stored `written` bytes at byte `pos`, and flushed them. They are the file's when
-    /// this returns, and its size includes them.
-    pub fn end_write(&self, node: &mut Node, pos: u64, written: u64, now: DiskTime) -> Result {
-        let done = self.finish_write(node, pos, written, now);
+    /// this returns, and its size includes them; `attr` changes with it.
+    ///
+    /// A write that has filled the last block of the file, and goes on behind it, is the exception:
+    /// what it stored becomes the file's at once with what follows. When the write has ended,
+    /// [`finish_write`](Self::finish_write) sees to it that nothing remains to be done.
+    pub fn end_write(
+        &self,
+        node: &mut Node,
+        pos: u64,
+        written: u64,
+        attr: impl Into<AttrChange>,
+    ) -> Result {
+        let done = self.extend(node, pos, written, &attr.into());
         match take_pending(node) {
             // Poison may be why.
             Some(run) if written == 0 => drop(
@@ -346,23 +395,63 @@ impl<M: Medium> Volume<M> {
             Some(run) => self.free_blocks(run),
             None => {}
         }
+        if done.is_err() {
+            // What is past the end of the file is zeroed again before it grows.
+            node.staged = None;
+        }
         done
     }
 
-    fn finish_write(&self, node: &mut Node, pos: u64, written: u64, now: DiskTime) -> Result {
+    /// Whether a write has stored bytes past the end of the file that are to become its own at once
+    /// with what follows.
+    pub fn is_staged(&self, node: &Node) -> bool {
+        node.staged.is_some()
+    }
+
+    /// A write has ended: what it stored past the end of the file becomes the file's now, if it is
+    /// not yet, and `attr` changes with it.
+    pub fn finish_write(&self, node: &mut Node, attr: impl Into<AttrChange>) -> Result {
+        let Some(end) = node.staged.take() else {
+            return Ok(());
+        };
+        let mut disk = node.disk;
+        disk.size.set(node.size().max(end));
+        attr.into().apply(&mut disk);
+        self.store_inode(node, disk)
+    }
+
+    /// Forgets what a write stored past the end of the file and did not finish.
+    fn drop_staged(&self, node: &mut Node) -> Result {
+        match node.staged.take() {
+            Some(end) => self.zero_tail(node, node.size(), end),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a write that has stored up to byte `end` has filled the last block of the file, and
+    /// will go on.
+    fn fills_last_block(&self, node: &Node, end: u64) -> bool {
+        let whole = blocks_for(node.size()).saturating_mul(BLOCK_SIZE);
+        end > node.size() && end == whole && end < node.write_end
+    }
+
+    fn extend(&self, node: &mut Node, pos: u64, written: u64, attr: &AttrChange) -> Result {
         let end = pos.checked_add(written).ok_or(Error::TooBig)?;
         if written == 0 {
             return Ok(());
         }
         let mut disk = node.disk;
         disk.size.set(node.size().max(end));
-        touch(&mut disk, now);
+        attr.apply(&mut disk);
         let Some(pending) = node.pending else {
-            return if end > node.size() {
-                self.store_inode(node, disk)
-            } else {
-                Ok(())
-            };
+            if end <= node.size() {
+                return Ok(());
+            }
+            if self.fills_last_block(node, end) {
+                node.staged = Some(end);
+                return Ok(());
+            }
+            return self.store_inode(node, disk);
         };
         let Pending { extent, owned } = pending;
         let len = blocks_for(end).saturating_sub(extent.lblk).min(extent.len);
@@ -378,6 +467,7 @@ impl<M: Medium> Volume<M> {
                 Stored::zero(self.medium(), from.saturating_sub(tail), tail).map_err(of_data)?;
         }
         self.publish(node, Extent { len, ..extent }, disk, stored)?;
+        node.staged = None;
         // What was published is no longer pending.
         node.pending = Some(Pending {
             extent: Extent {
@@ -393,6 +483,7 @@ impl<M: Medium> Volume<M> {
 
     /// Gives the blocks back that a write did not use.
     pub(crate) fn drop_pending(&self, node: &mut Node) {
+        node.staged = None;
         if let Some(run) = take_pending(node) {
             self.free_blocks(run);
         }
@@ -408,15 +499,8 @@ impl<M: Medium> Volume<M> {
         if offset == 0 || len == 0 {
             return Ok(());
         }
-        self.zero_bytes(node, from, len)
-    }
-
-    /// Zeros `len` bytes from byte `pos`, all within one block, if that block is written.
-    pub(super) fn zero_bytes(&self, node: &Node, pos: u64, len: u64) -> Result {
-        if let Span::Written(block) = self.map(node, pos >> BLOCK_SHIFT, 1)?.span {
-            let at = block
-                .saturating_mul(BLOCK_SIZE)
-                .saturating_add(pos % BLOCK_SIZE);
+        if let Span::Written(block) = self.map(node, from >> BLOCK_SHIFT, 1)?.span {
+            let at = block.saturating_mul(BLOCK_SIZE).saturating_add(offset);
             let zeroed = Stored::zero(self.medium(), at, len);
             zeroed.map_err(of_data)?.leave_to_commit();
         }
@@ -434,7 +518,7 @@ fn take_pending(node: &mut Node) -> Option<Run> {
 }
 
 /// An error of access to data as that of an operation: poison in data is no damage to the volume.
-pub(super) fn of_data(error: Error) -> Error {
+pub(crate) fn of_data(error: Error) -> Error {
     match error {
         Error::Poison => Error::Io,
         other => other,

@@ -2,10 +2,7 @@
 
 //! Taking a range out of a file, or putting one in, so that what follows moves.
 
-use super::{
-    space::check_aligned,
-    touch, //
-};
+use super::space::check_aligned;
 use crate::{
     alloc::Run,
     change::Change,
@@ -13,6 +10,7 @@ use crate::{
         cut,
         push_joined, //
     },
+    AttrChange,
     Error,
     Medium,
     Node,
@@ -21,7 +19,6 @@ use crate::{
     Volume, //
 };
 use rdaxfs_format::{
-    DiskTime,
     Extent,
     BLOCK_SHIFT,
     MAX_FILE_SIZE, //
@@ -30,7 +27,7 @@ use rdaxfs_format::{
 impl<M: Medium> Volume<M> {
     /// Takes `len` bytes at byte `pos` out of the file. Both are multiples of the block size, and
     /// the range ends before the file does.
-    pub fn collapse(&self, node: &mut Node, pos: u64, len: u64, now: DiskTime) -> Result {
+    pub fn collapse(&self, node: &mut Node, pos: u64, len: u64, attr: impl Into<AttrChange>) -> Result {
         check_aligned(pos, len)?;
         self.begin_shift(node)?;
         if pos.checked_add(len).is_none_or(|end| end >= node.size()) {
@@ -55,7 +52,7 @@ impl<M: Medium> Volume<M> {
                 push_joined(&mut list, Extent { lblk, ..after })?;
             }
         }
-        self.set_extents(node, &list, node.size().saturating_sub(len), now)?;
+        self.set_extents(node, &list, node.size().saturating_sub(len), &attr.into())?;
         for &run in freed.iter() {
             self.release_blocks(run);
         }
@@ -64,7 +61,7 @@ impl<M: Medium> Volume<M> {
 
     /// Puts a hole of `len` bytes into the file at byte `pos`. Both are multiples of the block
     /// size, and `pos` is within the file.
-    pub fn insert(&self, node: &mut Node, pos: u64, len: u64, now: DiskTime) -> Result {
+    pub fn insert(&self, node: &mut Node, pos: u64, len: u64, attr: impl Into<AttrChange>) -> Result {
         check_aligned(pos, len)?;
         self.begin_shift(node)?;
         if pos >= node.size() {
@@ -91,7 +88,7 @@ impl<M: Medium> Volume<M> {
                 push_joined(&mut list, moved)?;
             }
         }
-        self.set_extents(node, &list, size, now)
+        self.set_extents(node, &list, size, &attr.into())
     }
 
     fn begin_shift(&self, node: &mut Node) -> Result {
@@ -101,10 +98,10 @@ impl<M: Medium> Volume<M> {
         Ok(())
     }
 
-    fn set_extents(&self, node: &mut Node, list: &[Extent], size: u64, now: DiskTime) -> Result {
+    fn set_extents(&self, node: &mut Node, list: &[Extent], size: u64, attr: &AttrChange) -> Result {
         let mut disk = node.disk;
         disk.size.set(size);
-        touch(&mut disk, now);
+        attr.apply(&mut disk);
         let mut tx = self.begin()?;
         let change = Change::rebuild(self.medium(), self.alloc()?, node, list, &mut tx)?;
         self.commit_change(tx, change, node, disk)

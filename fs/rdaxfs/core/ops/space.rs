@@ -4,7 +4,7 @@
 
 use super::{
     data::of_data,
-    touch, //
+    truncate::Cover, //
 };
 use crate::{
     alloc::{
@@ -18,6 +18,7 @@ use crate::{
     medium::Stored,
     node::blocks_for,
     ops::Span,
+    AttrChange,
     Error,
     Medium,
     Node,
@@ -25,9 +26,9 @@ use crate::{
     Vec,
     Volume, //
 };
+use core::ops::Range;
 use rdaxfs_format::{
     DiskInode,
-    DiskTime,
     Extent,
     BLOCK_SHIFT,
     EXTENT_MAX_BLOCKS,
@@ -59,10 +60,10 @@ impl<M: Medium> Volume<M> {
         len: u64,
         keep_size: bool,
         zero_ahead: u64,
-        now: DiskTime,
+        attr: impl Into<AttrChange>,
     ) -> Result {
         let end = self.check_span(node, pos, len)?;
-        let disk = grown(node, end, keep_size, now);
+        let disk = grown(node, end, keep_size, &attr.into());
         let ready = if len <= zero_ahead {
             disk.size.get()
         } else {
@@ -72,10 +73,15 @@ impl<M: Medium> Volume<M> {
             self.zero_tail(node, node.size(), disk.size.get())?;
         }
         let how = Provide::Allocate(blocks_for(ready));
-        self.provide(node, pos >> BLOCK_SHIFT, blocks_for(end), how, disk)
+        let cover = Cover {
+            whole: pos >> BLOCK_SHIFT..blocks_for(end),
+            edges: [end..end, end..end],
+        };
+        self.provide(node, &cover, how, disk)
     }
 
-    /// Zeros `len` bytes from byte `pos`, in the blocks where they are; holes get blocks.
+    /// Zeroes `len` bytes from byte `pos`, in the blocks where they are; holes get blocks. Written
+    /// blocks that are covered as a whole are zeroed in place, before the transaction.
     pub fn zero_range(
         &self,
         node: &mut Node,
@@ -83,50 +89,32 @@ impl<M: Medium> Volume<M> {
         len: u64,
         keep_size: bool,
         zero_ahead: u64,
-        now: DiskTime,
+        attr: impl Into<AttrChange>,
     ) -> Result {
         let end = self.check_span(node, pos, len)?;
-        let size = grown(node, end, keep_size, now).size.get();
+        let disk = grown(node, end, keep_size, &attr.into());
+        let size = disk.size.get();
         let ready = blocks_for(if len <= zero_ahead { size } else { 0 });
         if size > node.size() {
             self.zero_tail(node, node.size(), size)?;
         }
-        let (lo, hi) = self.zero_edges_of(node, pos, end)?;
-        self.provide_edges(node, edges(pos, end, lo, hi), ready)?;
-        // Only now: the edges have changed the inode.
-        let disk = grown(node, end, keep_size, now);
-        self.provide(node, lo, hi.max(lo), Provide::Zero(ready), disk)
+        self.provide(node, &Cover::new(pos, end), Provide::Zero(ready), disk)
     }
 
     /// As [`zero_range`](Self::zero_range), and all blocks are written ones afterwards.
-    pub fn write_zeroes(&self, node: &mut Node, pos: u64, len: u64, now: DiskTime) -> Result {
+    pub fn write_zeroes(
+        &self,
+        node: &mut Node,
+        pos: u64,
+        len: u64,
+        attr: impl Into<AttrChange>,
+    ) -> Result {
         let end = self.check_span(node, pos, len)?;
+        let disk = grown(node, end, false, &attr.into());
         if end > node.size() {
             self.zero_tail(node, node.size(), end)?;
         }
-        let (lo, hi) = self.zero_edges_of(node, pos, end)?;
-        self.provide_edges(node, edges(pos, end, lo, hi), u64::MAX)?;
-        let disk = grown(node, end, false, now);
-        self.provide(node, lo, hi.max(lo), Provide::WriteZeroes, disk)?;
-        for edge in edges(pos, end, lo, hi) {
-            self.fill(node, edge, 1, false)?;
-        }
-        Ok(())
-    }
-
-    /// Gives blocks that are covered in part, and holes, blocks. Past the end of the file they stay
-    /// unwritten, below block `ready` they are zeroed now.
-    fn provide_edges(
-        &self,
-        node: &mut Node,
-        edges: impl Iterator<Item = u64>,
-        ready: u64,
-    ) -> Result {
-        let how = Provide::Allocate(ready.min(blocks_for(node.size())));
-        for edge in edges {
-            self.provide(node, edge, edge.saturating_add(1), how, node.disk)?;
-        }
-        Ok(())
+        self.provide(node, &Cover::new(pos, end), Provide::WriteZeroes, disk)
     }
 
     fn check_span(&self, node: &mut Node, pos: u64, len: u64) -> Result<u64> {
@@ -137,17 +125,38 @@ impl<M: Medium> Volume<M> {
         end.filter(|_| len > 0).ok_or(Error::TooBig)
     }
 
-    fn provide(&self, node: &mut Node, lo: u64, hi: u64, how: Provide, disk: DiskInode) -> Result {
+    /// Does `how` to what `cover` covers, in one transaction, with `disk` as the inode.
+    fn provide(&self, node: &mut Node, cover: &Cover, how: Provide, disk: DiskInode) -> Result {
+        self.zeroing(node, &cover.edges, |node, edges| {
+            self.provide_zeroing(node, cover, edges, how, disk)
+        })
+    }
+
+    /// As [`provide`](Self::provide), but zeroes only `edges` of the blocks that are covered in part
+    /// and written.
+    fn provide_zeroing(
+        &self,
+        node: &mut Node,
+        cover: &Cover,
+        edges: &[Range<u64>],
+        how: Provide,
+        disk: DiskInode,
+    ) -> Result {
+        let Range { start: lo, end: hi } = cover.blocks();
+        let whole = &cover.whole;
         let mut with: Vec<Extent> = Vec::new();
         let mut taken: Vec<Taken<'_>> = Vec::new();
         let mut stored = Stored::none();
         let mut at = lo;
         while at < hi {
-            let len = hi.saturating_sub(at).min(EXTENT_MAX_BLOCKS);
+            let inside = whole.contains(&at);
+            let end = if inside { whole.end } else { at.saturating_add(1) };
+            let len = end.saturating_sub(at).min(EXTENT_MAX_BLOCKS);
             let found = self.map(node, at, len)?;
             let (pblk, len, unwritten, zero) = match found.span {
                 Span::Written(pblk) => {
-                    (pblk, found.len, false, !matches!(how, Provide::Allocate(_)))
+                    let zero = inside && !matches!(how, Provide::Allocate(_));
+                    (pblk, found.len, false, zero)
                 }
                 Span::Unwritten(pblk) => {
                     let zero = how == Provide::WriteZeroes;
@@ -195,7 +204,7 @@ impl<M: Medium> Volume<M> {
             true => Plan::replace(&node.map, lo, hi, &with)?,
             false => Plan::default(),
         };
-        self.commit_plan(node, plan, disk, stored)?;
+        self.commit_plan_zeroing(node, plan, disk, stored, edges)?;
         while let Some(new) = taken.pop() {
             new.keep();
         }
@@ -221,19 +230,10 @@ impl<M: Medium> Volume<M> {
     }
 }
 
-/// The blocks that bytes `pos..end` cover in part, when `lo..hi` are those that they cover as a whole.
-fn edges(pos: u64, end: u64, lo: u64, hi: u64) -> impl Iterator<Item = u64> {
-    let (first, last) = (pos >> BLOCK_SHIFT, end >> BLOCK_SHIFT);
-    [Some(first), (last != first).then_some(last)]
-        .into_iter()
-        .flatten()
-        .filter(move |&edge| (edge < lo || edge >= hi) && edge < blocks_for(end))
-}
-
 /// The inode once bytes up to `end` have blocks.
-fn grown(node: &Node, end: u64, keep_size: bool, now: DiskTime) -> DiskInode {
+fn grown(node: &Node, end: u64, keep_size: bool, attr: &AttrChange) -> DiskInode {
     let mut disk = node.disk;
-    touch(&mut disk, now);
+    attr.apply(&mut disk);
     if !keep_size && end > node.size() {
         disk.size.set(end);
     }

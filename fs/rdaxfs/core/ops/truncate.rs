@@ -5,7 +5,6 @@
 //! What is past the end of the file in its last block can be anything on the medium; it is zeroed
 //! before the size grows over it.
 
-use super::touch;
 use crate::{
     alloc::Run,
     extents::{
@@ -14,6 +13,7 @@ use crate::{
     },
     medium::Stored,
     node::blocks_for,
+    AttrChange,
     Error,
     Medium,
     Node,
@@ -21,9 +21,9 @@ use crate::{
     Vec,
     Volume, //
 };
+use core::ops::Range;
 use rdaxfs_format::{
     DiskInode,
-    DiskTime,
     BLOCK_SHIFT,
     BLOCK_SIZE,
     MAX_FILE_SIZE, //
@@ -33,8 +33,8 @@ use rdaxfs_format::{
 const END: u64 = 1 << 52;
 
 impl<M: Medium> Volume<M> {
-    /// Sets the size of a file to `size` bytes.
-    pub fn set_size(&self, node: &mut Node, size: u64, now: DiskTime) -> Result {
+    /// Sets the size of a file to `size` bytes, and `attr` with it.
+    pub fn set_size(&self, node: &mut Node, size: u64, attr: impl Into<AttrChange>) -> Result {
         self.check_writable()?;
         if size > MAX_FILE_SIZE {
             return Err(Error::TooBig);
@@ -44,52 +44,67 @@ impl<M: Medium> Volume<M> {
         let old = node.size();
         let mut disk = node.disk;
         disk.size.set(size);
-        touch(&mut disk, now);
+        attr.into().apply(&mut disk);
         if size > old {
             self.zero_tail(node, old, size)?;
             return self.store_inode(node, disk);
         }
-        self.remove(node, blocks_for(size), END, disk)?;
+        self.remove(node, blocks_for(size)..END, disk, &[])?;
         // The tail of the last block is still mapped. Neither a crash nor an error here matters to
         // the file: the tail is past its end.
         let _ = self.zero_tail(node, size, u64::MAX);
         Ok(())
     }
 
-    /// Makes `len` bytes from byte `pos` a hole as far as whole blocks go, and zeros the rest.
-    pub fn punch(&self, node: &mut Node, pos: u64, len: u64, now: DiskTime) -> Result {
+    /// Makes `len` bytes from byte `pos` a hole as far as whole blocks go, and zeroes the rest.
+    pub fn punch(
+        &self,
+        node: &mut Node,
+        pos: u64,
+        len: u64,
+        attr: impl Into<AttrChange>,
+    ) -> Result {
         self.check_writable()?;
         node.refresh(self.medium(), self.layout())?;
         self.drop_pending(node);
         let end = pos.checked_add(len).ok_or(Error::TooBig)?;
-        let (lo, hi) = self.zero_edges_of(node, pos, end)?;
+        let Cover { whole, edges } = Cover::new(pos, end);
         let mut disk = node.disk;
-        touch(&mut disk, now);
-        self.remove(node, lo, hi.max(lo), disk)
+        attr.into().apply(&mut disk);
+        self.zeroing(node, &edges, |node, edges| {
+            self.remove(node, whole.clone(), disk, edges)
+        })
     }
 
-    /// Zeros what bytes `pos..end` have of blocks in part, and returns the blocks that they have as
-    /// a whole.
-    pub(super) fn zero_edges_of(&self, node: &Node, pos: u64, end: u64) -> Result<(u64, u64)> {
-        let (lo, hi) = (blocks_for(pos), end >> BLOCK_SHIFT);
-        if lo > hi {
-            // Within one block.
-            self.zero_bytes(node, pos, end.saturating_sub(pos))?;
-            return Ok((lo, lo));
+    /// Does `f`, which zeroes the edges that it is given in its transaction. Both may be too much for
+    /// one: then the first is zeroed before, in a transaction of its own.
+    pub(super) fn zeroing(
+        &self,
+        node: &mut Node,
+        edges: &[Range<u64>; 2],
+        f: impl Fn(&mut Node, &[Range<u64>]) -> Result,
+    ) -> Result {
+        let [first, last] = edges;
+        match f(node, edges) {
+            Err(Error::TooBig) if !first.is_empty() && !last.is_empty() => {
+                let (plan, disk) = (Plan::default(), node.disk);
+                let first = core::slice::from_ref(first);
+                self.commit_plan_zeroing(node, plan, disk, Stored::none(), first)?;
+                f(node, core::slice::from_ref(last))
+            }
+            done => done,
         }
-        let head = lo.saturating_mul(BLOCK_SIZE).saturating_sub(pos);
-        if head > 0 {
-            self.zero_bytes(node, pos, head)?;
-        }
-        let tail = end % BLOCK_SIZE;
-        if tail > 0 {
-            self.zero_bytes(node, end.saturating_sub(tail), tail)?;
-        }
-        Ok((lo, hi))
     }
 
-    /// Takes blocks `lo..hi` from the file and frees them, with `disk` as its inode.
-    fn remove(&self, node: &mut Node, lo: u64, hi: u64, disk: DiskInode) -> Result {
+    /// Takes `blocks` from the file and frees them, with `disk` as its inode; `edges` become zeroes.
+    fn remove(
+        &self,
+        node: &mut Node,
+        blocks: Range<u64>,
+        disk: DiskInode,
+        edges: &[Range<u64>],
+    ) -> Result {
+        let Range { start: lo, end: hi } = blocks;
         let plan = match lo < hi {
             true => Plan::replace(&node.map, lo, hi, &[])?,
             false => Plan::default(),
@@ -103,10 +118,44 @@ impl<M: Medium> Volume<M> {
                 })?;
             }
         }
-        self.commit_plan(node, plan, disk, Stored::none())?;
+        self.commit_plan_zeroing(node, plan, disk, Stored::none(), edges)?;
         for &run in freed.iter() {
             self.release_blocks(run);
         }
         Ok(())
+    }
+}
+
+/// What a range of bytes covers.
+pub(super) struct Cover {
+    /// The blocks that it covers as a whole.
+    pub(super) whole: Range<u64>,
+    /// The bytes of the block before those and of the one after, each of which may be empty.
+    pub(super) edges: [Range<u64>; 2],
+}
+
+impl Cover {
+    /// That of bytes `pos..end`.
+    pub(super) fn new(pos: u64, end: u64) -> Self {
+        let (lo, hi) = (blocks_for(pos), end >> BLOCK_SHIFT);
+        if lo > hi {
+            // Within one block.
+            let whole = lo..lo;
+            let edges = [pos..end, end..end];
+            return Self { whole, edges };
+        }
+        let at = |block: u64| block.saturating_mul(BLOCK_SIZE);
+        Self {
+            whole: lo..hi,
+            edges: [pos..at(lo), at(hi)..end],
+        }
+    }
+
+    /// All blocks of which it covers something.
+    pub(super) fn blocks(&self) -> Range<u64> {
+        let [first, last] = &self.edges;
+        let lo = self.whole.start.saturating_sub(u64::from(!first.is_empty()));
+        let hi = self.whole.end.saturating_add(u64::from(!last.is_empty()));
+        lo..hi
     }
 }

@@ -47,7 +47,7 @@ fn write<M: Medium>(
     let mut done = 0;
     while done < data.len() {
         let pos = pos + done as u64;
-        let mapping = volume.begin_write(node, pos, (data.len() - done) as u64)?;
+        let mapping = volume.begin_write(node, pos, (data.len() - done) as u64, &NOW().into())?;
         let Span::Written(block) = mapping.span else {
             panic!("{mapping:?}")
         };

@@ -262,7 +262,7 @@ fn inode_block_becomes_data() {
             let name = format!("file{number}");
             let mut node = volume.create(&mut root, name.as_bytes(), &file(), NOW());
             let node = node.as_mut().unwrap();
-            let mapping = volume.begin_write(node, 0, 4096).unwrap();
+            let mapping = volume.begin_write(node, 0, 4096, &NOW().into()).unwrap();
             let Span::Written(at) = mapping.span else {
                 panic!("{mapping:?}")
             };

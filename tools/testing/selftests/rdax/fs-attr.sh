@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Attributes of files: see fs_attr.c, fs_xattr.c, fs_handle.c.
+# Attributes of files: see fs_attr.c, fs_xattr.c, fs_handle.c, fs_tx.c.
 . "$(dirname "$0")/fs.sh"
 
 use_fs "${1:-rdaxfs}"
@@ -62,5 +62,11 @@ done
 for x in handle deleted garbage idmap; do
 	p fs_handle "$x"
 done
+if [ "$FS" = rdaxfs ]; then
+	for x in attributes data privileges names; do
+		t "one transaction: $x" "$BIN/fs_tx" "$x" "$MNT/tx-$x" \
+			"/sys/kernel/debug/rdaxfs/$DISK/stats"
+	done
+fi
 t "all of it after a remount" kept
 run_fs_tests

@@ -18,6 +18,7 @@ use super::{
 use rdaxfs_core::{
     format,
     format_types::DiskTime,
+    AttrChange,
     FormatOptions,
     Medium,
     MountOptions,
@@ -231,19 +232,28 @@ pub fn write_piece_by<M: Medium>(
     pos: u64,
     data: &[u8],
     now: DiskTime,
-    store: impl FnOnce(u64, &[u8]) -> rdaxfs_core::Result,
+    mut store: impl FnMut(u64, &[u8]) -> rdaxfs_core::Result,
 ) -> rdaxfs_core::Result<usize> {
-    let mapping = volume.begin_write(node, pos, data.len() as u64)?;
-    let Span::Written(block) = mapping.span else {
-        panic!("{mapping:?}")
-    };
-    let offset = pos - mapping.lblk * 4096;
-    let len = (mapping.len * 4096 - offset).min(data.len() as u64);
-    let at = block * 4096 + offset;
-    let stored = store(at, &data[..len as usize]);
-    let written = if stored.is_ok() { len } else { 0 };
-    volume.end_write(node, pos, written, now)?;
-    stored.map(|()| len as usize)
+    let mut done = 0;
+    loop {
+        let at = pos + done as u64;
+        let attr = AttrChange::from(now);
+        let mapping = volume.begin_write(node, at, (data.len() - done) as u64, &attr)?;
+        let Span::Written(block) = mapping.span else {
+            panic!("{mapping:?}")
+        };
+        let offset = at - mapping.lblk * 4096;
+        let len = (mapping.len * 4096 - offset).min((data.len() - done) as u64) as usize;
+        let stored = store(block * 4096 + offset, &data[done..done + len]);
+        let written = if stored.is_ok() { len as u64 } else { 0 };
+        volume.end_write(node, at, written, now)?;
+        stored?;
+        done += len;
+        // What was stored is the file's only at once with what follows.
+        if !volume.is_staged(node) {
+            return Ok(done);
+        }
+    }
 }
 
 pub fn file() -> NewInode<'static> {

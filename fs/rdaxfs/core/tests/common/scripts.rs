@@ -6,16 +6,19 @@ use super::script::{
     dir,
     file,
     symlink,
+    write_piece,
     Recording,
     Script, //
 };
 use rdaxfs_core::{
     format_types::InodeFlags,
     AttrChange,
+    Medium,
     NewInode,
     Node,
     Rename,
     RenameKind,
+    Span,
     XattrMode, //
 };
 
@@ -252,13 +255,15 @@ pub fn data() -> Script {
     r.write("/f", &mut f, 41_000, &bytes(7, 300));
     r.step("truncate", |v, now| v.set_size(&mut f, 12_288, now));
     r.write("/f", &mut f, 12_288, &bytes(8, 9000));
-    r.loose("punch", Some(("/f", 100..20_000)), |v, now| {
-        v.punch(&mut f, 100, 19_900, now)
-    });
+    r.step("punch", |v, now| v.punch(&mut f, 100, 19_900, now));
     r.step("fill", |v, _| v.fill(&mut f, 2, 2, false));
     r.write("/f", &mut f, 0, &bytes(9, 20_000));
-    r.loose("punch", Some(("/f", 5000..5100)), |v, now| {
-        v.punch(&mut f, 5000, 100, now)
+    r.step("punch", |v, now| v.punch(&mut f, 5000, 100, now));
+    r.step("zero_range within a block", |v, now| {
+        v.zero_range(&mut f, 300, 3000, false, 0, now)
+    });
+    r.step("write_zeroes at two edges", |v, now| {
+        v.write_zeroes(&mut f, 3900, 400, now)
     });
     r.step("collapse", |v, now| v.collapse(&mut f, 4096, 8192, now));
     r.step("insert", |v, now| v.insert(&mut f, 4096, 8192, now));
@@ -293,6 +298,29 @@ pub fn data() -> Script {
     let mut f = r.iget(f.ino());
     let mut root = r.iget(root.ino());
     r.write("/f", &mut f, 50_001, &bytes(13, 9000));
+    r.step("append across the end of a block", |v, now| {
+        let data = bytes(14, 9000);
+        let written = write_piece(v, &mut f, 59_001, &data, now)?;
+        assert_eq!(written, data.len());
+        Ok(())
+    });
+    r.step("append that is cut off at the end of a block", |v, now| {
+        let attr = AttrChange::from(now);
+        let pos = f.size();
+        let mapping = v.begin_write(&mut f, pos, 9000, &attr)?;
+        let Span::Written(block) = mapping.span else {
+            panic!("{mapping:?}")
+        };
+        let offset = pos - mapping.lblk * 4096;
+        let data = bytes(15, 4096 - offset as usize);
+        v.medium().store(block * 4096 + offset, &data)?;
+        v.medium().flush(block * 4096 + offset, data.len() as u64)?;
+        v.end_write(&mut f, pos, data.len() as u64, attr)?;
+        assert!(v.is_staged(&f) && f.size() == pos);
+        v.finish_write(&mut f, attr)?;
+        assert_eq!(f.size(), pos + data.len() as u64);
+        Ok(())
+    });
     r.step("unlink", |v, now| v.unlink(&mut root, b"f", &mut f, now));
     r.step("evict", |v, _| v.evict(&mut f));
     r.finish()
@@ -306,9 +334,7 @@ pub fn extents() -> Script {
     for i in 0..12u64 {
         r.write("/f", &mut f, i * 8192, &bytes(i as u8, 50));
     }
-    r.loose("punch", Some(("/f", 20_000..40_000)), |v, now| {
-        v.punch(&mut f, 20_000, 20_000, now)
-    });
+    r.step("punch", |v, now| v.punch(&mut f, 20_000, 20_000, now));
     r.write("/f", &mut f, 4096, &bytes(20, 8000));
     r.step("insert", |v, now| v.insert(&mut f, 8192, 4096, now));
     r.write("/f", &mut f, 90_000, &bytes(21, 20_000));
@@ -368,6 +394,59 @@ pub fn attributes() -> Script {
             ctime: Some(now),
         };
         v.set_attr(&mut f, &attr)
+    });
+    let acl = b"system.posix_acl_access";
+    r.step("set an access list", |v, now| {
+        let attr = AttrChange {
+            mode: Some(0o6770),
+            ctime: Some(now),
+            ..AttrChange::default()
+        };
+        v.xattr_set(&mut f, acl, Some(b"rwx"), XattrMode::Any, &attr)
+    });
+    r.step("chmod with an access list", |v, now| {
+        let attr = AttrChange {
+            mode: Some(0o6750),
+            ctime: Some(now),
+            ..AttrChange::default()
+        };
+        v.xattr_set(&mut f, acl, Some(b"r-x"), XattrMode::Any, &attr)
+    });
+    r.write("/f", &mut f, 0, &bytes(1, 9000));
+    r.step("truncate and drop privileges", |v, now| {
+        let attr = AttrChange {
+            mode: Some(0o750),
+            ..AttrChange::from(now)
+        };
+        v.set_size(&mut f, 5000, attr)
+    });
+    r.step("set privileges", |v, now| {
+        let attr = AttrChange {
+            mode: Some(0o6750),
+            ..AttrChange::from(now)
+        };
+        v.set_attr(&mut f, &attr)
+    });
+    r.step("append and drop privileges", |v, now| {
+        let attr = AttrChange {
+            mode: Some(0o750),
+            ..AttrChange::from(now)
+        };
+        let pos = 8192;
+        let mapping = v.begin_write(&mut f, pos, 4096, &attr)?;
+        let Span::Written(block) = mapping.span else {
+            panic!("{mapping:?}")
+        };
+        v.medium().store(block * 4096, &bytes(2, 4096))?;
+        v.medium().flush(block * 4096, 4096)?;
+        v.end_write(&mut f, pos, 4096, attr)
+    });
+    r.step("punch and drop privileges", |v, now| {
+        let attr = AttrChange {
+            mode: Some(0o700),
+            ..AttrChange::from(now)
+        };
+        v.punch(&mut f, 100, 8000, attr)
     });
     r.finish()
 }

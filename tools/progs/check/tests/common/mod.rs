@@ -48,7 +48,7 @@ fn write(volume: &Volume<&Ram>, node: &mut Node, pos: u64, data: &[u8]) -> Resul
     let mut done = 0;
     while done < data.len() {
         let pos = pos + done as u64;
-        let mapping = volume.begin_write(node, pos, (data.len() - done) as u64)?;
+        let mapping = volume.begin_write(node, pos, (data.len() - done) as u64, &now().into())?;
         let Span::Written(block) = mapping.span else {
             panic!("{mapping:?}")
         };

@@ -200,7 +200,7 @@ pub(super) fn write(
     while done < data.len() {
         let at = pos + done as u64;
         let left = (data.len() - done) as u64;
-        let mapping = volume.begin_write(&mut inode.node.write().unwrap(), at, left);
+        let mapping = volume.begin_write(&mut inode.node.write().unwrap(), at, left, &NOW().into());
         let mapping = mapping.unwrap();
         let Span::Written(block) = mapping.span else {
             panic!("{mapping:?}")
