@@ -17,17 +17,23 @@ fail() {
 mounts=$(</proc/mounts)
 mounted() { [[ $mounts == *" $1 $2 "* ]]; }
 
-# A clean /tmp, with what this run needs of the host's still in its place.
+# A clean /tmp, with what this run needs of the host's still in its place, and the
+# directories of --share, which are mounted by now.
 fresh_tmp() {
-	local path
+	local path paths
+	# What contains another comes before it.
+	paths=$(printf '%s\n' "$RDAX_TOP" "$RDAX_BUILD" "$RDAX_KDIR" "$RDAX_CWD" \
+		"$RDAX_SHARES" | LC_ALL=C sort -u)
+	# All of it is shared.
+	[[ $'\n'$RDAX_SHARES$'\n' != *$'\n/tmp\n'* ]] || return 0
 	mkdir -p /run/host-tmp
-	mount --bind /tmp /run/host-tmp
+	mount --rbind /tmp /run/host-tmp
 	mount -t tmpfs -o mode=1777 tmpfs /tmp
-	for path in "$RDAX_TOP" "$RDAX_BUILD" "$RDAX_KDIR" "$RDAX_CWD"; do
+	while IFS= read -r path; do
 		[[ $path == /tmp/* && ! -e $path ]] || continue
 		mkdir -p "$path"
-		mount --bind "/run/host-tmp/${path#/tmp/}" "$path"
-	done
+		mount --rbind "/run/host-tmp/${path#/tmp/}" "$path"
+	done <<<"$paths"
 }
 
 prepare() {

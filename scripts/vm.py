@@ -48,6 +48,7 @@ import time
 from pathlib import Path
 
 import powercut
+import tsc
 
 TOP = Path(__file__).resolve().parent.parent
 CACHE = Path(
@@ -312,6 +313,7 @@ class Vm:
                 r.kind in ("memmap", "nvdimm", "virtio") for r in self.regions
             ),
             "RDAX_CWD": os.getcwd(),
+            "RDAX_SHARES": "\n".join(map(os.path.abspath, self.options.share)),
         }
         for region in self.regions:
             if region.kind == "reserve":
@@ -428,6 +430,8 @@ class Vm:
         devices, parameters, memory = self.qemu_devices()
         kvm = kvm_usable() and not self.options.tcg
         if not kvm:
+            if khz := tsc.guest_khz(self.options.qemu):
+                parameters.append(f"tsc_early_khz={khz}")
             # One thread per CPU would let a CPU run code that another has just
             # patched (QEMU 7.2): one boot in fifteen died of "Oops: int3" in a
             # static branch. It costs no time on two cores.
