@@ -8,10 +8,38 @@
 PRIVATE_APT=$RDAX_CACHE/apt
 DEBIAN_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
+APT_LOCK_SECONDS=${APT_LOCK_SECONDS:-600}
+
+# wait_for_apt COMMAND...: again and again while another process has one of apt's locks.
+# DPkg::Lock::Timeout is about dpkg's alone: not those of lists and archives.
+wait_for_apt() {
+	local status errors deadline=$((SECONDS + APT_LOCK_SECONDS))
+	errors=$(mktemp)
+	while :; do
+		status=0
+		LC_ALL=C "$@" 2>"$errors" || status=$?
+		if [ $status = 0 ] || [ $SECONDS -ge $deadline ] ||
+			! grep -qE 'Could not get lock|Unable to (lock|acquire)' "$errors"; then
+			break
+		fi
+		note "waiting for another run of apt: $(head -n 1 "$errors")"
+		sleep 2
+	done
+	cat "$errors" >&2
+	rm -f "$errors"
+	return $status
+}
+
+# apt_get ARGS...: of the system, as root.
+apt_get() {
+	wait_for_apt as_root env LC_ALL=C DEBIAN_FRONTEND=noninteractive \
+		apt-get -o DPkg::Lock::Timeout="$APT_LOCK_SECONDS" "$@"
+}
+
 private_apt() {
 	local tool=$1
 	shift
-	"$tool" -o Dir::Etc::SourceList=/dev/null \
+	wait_for_apt "$tool" -o Dir::Etc::SourceList=/dev/null \
 		-o Dir::Etc::SourceParts="$PRIVATE_APT/sources" \
 		-o Dir::State::Lists="$PRIVATE_APT/lists" \
 		-o Dir::Cache="$PRIVATE_APT/cache" \
@@ -32,7 +60,7 @@ private_apt_update() {
 	local mirror
 	mirror=$(debian_mirror)
 	if [ -z "$mirror" ]; then
-		as_root apt-get update -qq >&2
+		apt_get update -qq >&2
 		mirror=$(debian_mirror)
 	fi
 	[ -n "$mirror" ] || die "no Debian archive in this machine's apt sources"

@@ -31,9 +31,8 @@ install_packages() {
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
 	step "Installing ${#missing[@]} Debian packages: ${missing[*]}"
-	as_root apt-get update -qq >&2
-	as_root env DEBIAN_FRONTEND=noninteractive \
-		apt-get install -y -qq --no-install-recommends "${missing[@]}" \
+	apt_get update -qq >&2
+	apt_get install -y -qq --no-install-recommends "${missing[@]}" \
 		>"$RDAX_CACHE/apt-install.log" 2>&1 ||
 		{ tail -n 20 "$RDAX_CACHE/apt-install.log" >&2; die "apt-get install failed"; }
 }
@@ -48,10 +47,10 @@ find_rustc() {
 	fi
 	if [ ! -x "$rustc" ]; then
 		step "No rustc >= $RUSTC_MIN: installing the distribution's rustc-web or rustc"
-		as_root apt-get update -qq >&2
-		as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+		apt_get update -qq >&2
+		apt_get install -y -qq \
 			--no-install-recommends rustc-web rust-web-src cargo-web >&2 ||
-			as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+			apt_get install -y -qq \
 				--no-install-recommends rustc rust-src cargo rustfmt rust-clippy >&2
 		hash -r
 		rustc=$(rustc --print sysroot)/bin/rustc
