@@ -14,9 +14,13 @@ T=name,glob* selects tests by name, or part of one; T=list shows the names. Logs
 BUILD/test-logs/. What a test prints as lines "# | ..." is a table, shown in the
 end. The last line is "N passed, N failed[, N skipped]".
 
-RDAX_TIMEOUT=FACTOR multiplies the timeouts of all tests. Every other RDAX_*
-of the environment that is no setting of the scripts is one of the knobs that
-the tests' headers document; it reaches them on the host and in the VMs.
+RDAX_TIMEOUT=FACTOR multiplies the timeouts of all tests, and those inside of them.
+Before each boot a piece of work is timed: where the host is so busy that it takes
+longer than the CPU time it needs, timeouts grow as much. Every other RDAX_* of the
+environment that is no setting of the scripts is one of the knobs that the tests'
+headers document; it reaches them on the host and in the VMs.
+
+SIGINT, SIGTERM and SIGHUP end the run, with all of its VMs.
 """
 
 import concurrent.futures
@@ -37,7 +41,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import busy
 import ktap
+from children import Children, Stopped
 
 TOP = Path(__file__).resolve().parent.parent
 SELFTESTS = TOP / "tools/testing/selftests/rdax"
@@ -66,6 +72,9 @@ NO_KNOBS = {
 # How often a boot group may fail before any module of ours is loaded.
 SPOILED_BOOTS = 2
 MODULE_LOADED = "rdax: loading out-of-tree module"
+# Seconds of CPU time that tell how busy the host is, and how much longer that makes timeouts.
+BUSY_WORK, BUSY_MOST = 0.2, 20
+children = Children()
 
 
 def say(text=""):
@@ -84,6 +93,10 @@ class Test:
     command: list
     output: list = field(default_factory=list)
     reports: list = field(default_factory=list)
+
+    def __post_init__(self):
+        # On a host that has nothing else to do.
+        self.idle_timeout = self.timeout
 
 
 class Tally:
@@ -158,6 +171,15 @@ def timeout_factor(environment):
     return factor
 
 
+def busy_factor():
+    """Returns how many times longer than on an idle host something takes now: a process on
+    each of two CPUs, as many as there are VMs at once. At least 1."""
+    command = [sys.executable, busy.__file__, str(BUSY_WORK)]
+    spinners = [children.popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    factors = [float(spinner.communicate()[0] or 1) for spinner in spinners]
+    return min(max(1.0, *factors), BUSY_MOST)
+
+
 def read_tests(factor=1):
     tests = []
     for number, line in enumerate((SELFTESTS / "tests.list").read_text().splitlines(), 1):
@@ -221,7 +243,7 @@ def check_frames(tally, build):
     """No function of ours takes too much of a stack of 16 KiB."""
     started = time.monotonic()
     command = [TOP / "scripts/frames.py", str(FRAME_LIMIT), *sorted(build.glob("*.ko"))]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    done = children.run(command, stdout=subprocess.PIPE, text=True)
     results = [ktap.Result("frames", "not ok", line) for line in done.stdout.splitlines()]
     if done.returncode:
         results.append(ktap.Result("frames.py", "not ok", f"status {done.returncode}"))
@@ -248,7 +270,7 @@ def run_host_tests(name, environment, logs):
     started = time.monotonic()
     log = logs / f"{name}.log"
     with open(log, "w") as out:
-        status = subprocess.run(
+        status = children.run(
             ["nice", "cargo", "test", "--workspace", "--no-fail-fast", "--", "--show-output"],
             cwd=HOST_CRATES[name],
             env=dict(environment, CARGO_TARGET_DIR=str(TOP / "build" / name)),
@@ -263,7 +285,7 @@ def run_host_tests(name, environment, logs):
 def run_litmus_tests(environment, logs):
     """The arguments for Tally.add()."""
     started = time.monotonic()
-    done = subprocess.run(
+    done = children.run(
         ["nice", TOP / "scripts/litmus.sh"],
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -277,9 +299,12 @@ def run_litmus_tests(environment, logs):
 
 
 class Runner:
-    def __init__(self, tally, flavour, kdir, build, settings):
+    def __init__(self, tally, flavour, kdir, build, settings, factor=1):
         self.tally, self.flavour, self.kdir, self.build = tally, flavour, kdir, build
         self.settings = settings
+        # By how much the timeouts inside of tests are longer: a whole number, for shells.
+        self.base = factor
+        self.factor = math.ceil(factor)
         self.logs = build / "test-logs"
         self.selftests = build / "selftests"
         self.boots = configparser.ConfigParser(interpolation=None, strict=True)
@@ -292,6 +317,7 @@ class Runner:
             str(TOP / "scripts/vm.py"),
             *("--flavour", self.flavour, "--kdir", str(self.kdir), "--build", str(self.build)),
             *("--env", f"RDAX_SELFTESTS={self.selftests}", "--log", str(log)),
+            *("--env", f"RDAX_TIMEOUT={self.factor}"),
             *options,
         ]
 
@@ -346,8 +372,18 @@ class Runner:
         say(f"    boot spoiled before our modules: {why or 'the guest died'}; booting again")
         return True
 
+    def slow_down(self, tests):
+        """Makes the timeouts of tests as much longer as the host is busy now."""
+        factor = busy_factor()
+        self.factor = math.ceil(self.base * factor)
+        for test in tests:
+            test.timeout = math.ceil(test.idle_timeout * factor)
+        if factor >= 1.5:
+            say(f"    the host is busy: timeouts are {factor:.1f} times as long")
+
     def run_boot(self, boot, options, tests, attempt):
         """Runs tests in one VM; returns those that are left when it died."""
+        self.slow_down(tests)
         token = f"@@rdax-{secrets.token_hex(8)}"
         name = boot if attempt == 1 else f"{boot}-{attempt}"
         listing = self.logs / f"boot-{name}.list"
@@ -361,11 +397,11 @@ class Runner:
         current, current_started, before = None, 0.0, self.tally.failed
         spoiled = ""
         with open(errors, "w") as stderr:
-            vm = subprocess.Popen(
+            vm = children.popen(
                 self.vm_command(
                     console,
                     *options,
-                    f"--timeout={BOOT_SECONDS + sum(t.timeout + 60 for t in tests)}",
+                    f"--timeout={BOOT_SECONDS * self.factor + sum(t.timeout + 60 for t in tests)}",
                     *("--exec", command),
                 ),
                 stdin=subprocess.DEVNULL,
@@ -403,6 +439,8 @@ class Runner:
                 if vm.poll() is None:
                     vm.terminate()
                     vm.wait()
+        if children.stopped:
+            raise Stopped
         if current:
             why = errors.read_text(errors="replace")
             current.output.append(why)
@@ -434,6 +472,7 @@ class Runner:
         return int(text)
 
     def run_on_host(self, test, environment):
+        self.slow_down([test])
         share = self.build / "test-tmp"
         shutil.rmtree(share, ignore_errors=True)
         share.mkdir()
@@ -443,6 +482,7 @@ class Runner:
             environment,
             RDAX_VM=shlex.join(vm),
             RDAX_SHARE=str(share),
+            RDAX_TIMEOUT=str(self.factor),
             RDAX_LOGS=str(self.logs),
             RDAX_SELFTESTS=str(self.selftests),
             RDAX_BUILD=str(self.build),
@@ -453,14 +493,13 @@ class Runner:
         if not program.exists():
             program = self.selftests / test.command[0]
         started = time.monotonic()
-        process = subprocess.Popen(
+        process = children.popen(
             [str(program), *test.command[1:]],
             cwd=SELFTESTS,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
         )
         try:
             output, _ = process.communicate(timeout=test.timeout)
@@ -478,13 +517,15 @@ class Runner:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
             shutil.rmtree(share, ignore_errors=True)
+        if children.stopped:
+            raise Stopped
         test.output = [output.decode(errors="replace")]
         self.finish(test, status, time.monotonic() - started)
 
 
 def shell_settings(command):
     """Runs a script that prints shell assignments; returns them."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    done = children.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         say("0 passed, 1 failed")
         sys.exit(1)
@@ -496,7 +537,42 @@ def shell_settings(command):
     return settings
 
 
+def run_jobs(jobs):
+    """Runs (function, argument...) tuples, two at a time. If a signal ends that, so do
+    their processes, and no other begins."""
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        try:
+            for done in concurrent.futures.as_completed([pool.submit(*job) for job in jobs]):
+                done.result()
+        except BaseException:
+            # A second signal must not cut this short.
+            stop_on_signals(signal.SIG_IGN)
+            pool.shutdown(wait=False, cancel_futures=True)
+            children.stop()
+            raise
+
+
+def stop_on_signals(handler):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, handler)
+
+
+def stopped(number, _frame):
+    say(f"==> Stopped by {signal.Signals(number).name}")
+    sys.exit(128 + number)
+
+
 def main():
+    """Runs what is asked for, and leaves no process behind."""
+    stop_on_signals(stopped)
+    try:
+        return run_all()
+    finally:
+        stop_on_signals(signal.SIG_IGN)
+        children.stop()
+
+
+def run_all():
     flavour = os.environ.get("FLAVOUR") or "debug"
     factor = timeout_factor(os.environ)
     tests = read_tests(factor) if (SELFTESTS / "tests.list").exists() else []
@@ -505,8 +581,6 @@ def main():
             say(f"{test.name:<24}{test.boot:<12}{shlex.join(test.command)}")
         say(f"scripts, litmus, {', '.join(HOST_CRATES)}  (no boot)  unit tests, litmus tests, cargo test")
         return 0
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda n, _frame: sys.exit(128 + n))
     tally = Tally(read_skips())
     environment = dict(os.environ)
     # Not for the makes and VMs below.
@@ -525,7 +599,7 @@ def main():
         settings = shell_settings([TOP / "scripts/build-modules.sh", flavour])
         build = Path(settings["RDAX_BUILD"])
         step("Building the tools")
-        subprocess.run(
+        children.run(
             [TOP / "scripts/build-tools.sh"],
             env=environment,
             stdout=subprocess.DEVNULL,
@@ -553,7 +627,7 @@ def main():
         check_frames(tally, build)
         command = ["make", "-s", "-C", SELFTESTS, f"OUTPUT={build / 'selftests'}"]
         step("Building the selftests")
-        if subprocess.run(command, env=environment).returncode:
+        if children.run(command, env=environment).returncode:
             tally.add("selftests", [ktap.Result("build", "not ok")], 0)
             groups = {}
     crates = list(filter(selected, HOST_CRATES))
@@ -567,7 +641,7 @@ def main():
         tally.add(*run_litmus_tests(environment, logs))
 
     def run_boot_group(boot):
-        runner = Runner(tally, flavour, Path(settings["KDIR"]), build, knobs(os.environ))
+        runner = Runner(tally, flavour, Path(settings["KDIR"]), build, knobs(os.environ), factor)
         if boot == "host":
             for test in groups[boot]:
                 runner.run_on_host(test, environment)
@@ -580,9 +654,7 @@ def main():
     jobs = [(run_boot_group, boot) for boot in boots]
     jobs += [(run_crate, name) for name in crates]
     jobs += [(run_litmus,)] if selected("litmus") else []
-    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
-        for done in [pool.submit(*job) for job in jobs]:
-            done.result()
+    run_jobs(jobs)
     if not tally.passed and not tally.failed:
         tally.add("selection", [ktap.Result("T", "not ok", "no such test; T=list shows them")], 0)
     for line in tally.tables:

@@ -46,6 +46,26 @@ class KnobsTest(unittest.TestCase):
         self.assertFalse([word for word in command if "RDAX_CACHE" in word])
 
 
+class TimeoutTest(unittest.TestCase):
+    def test_they_grow_with_what_the_host_has_to_do(self):
+        tests = [runner.Test("x", "main", 60, ["x"]), runner.Test("y", "main", 400, ["y"])]
+        boots = runner.Runner(None, "debug", Path("kernel"), Path("build"), {}, 1.5)
+        self.assertIn("RDAX_TIMEOUT=2", boots.vm_command(Path("log")))
+        # Not of those of the boot before.
+        for factor, timeouts, inside in ((5.1, [306, 2040], 8), (1.0, [60, 400], 2)):
+            with unittest.mock.patch.object(runner, "busy_factor", return_value=factor):
+                boots.slow_down(tests)
+            self.assertEqual([test.timeout for test in tests], timeouts)
+            self.assertIn(f"RDAX_TIMEOUT={inside}", boots.vm_command(Path("log")))
+
+    def test_how_busy_the_host_is(self):
+        self.assertGreaterEqual(runner.busy_factor(), 1)
+        # Of each second it takes, a quarter is had.
+        used = iter(range(100))
+        clock = iter((0, 16))
+        self.assertEqual(runner.busy.spin(4, used.__next__, clock.__next__), 4)
+
+
 class TableTest(unittest.TestCase):
     def test_its_lines_are_shown(self):
         text = "KTAP version 1\n1..1\n# | a  b\n# |\n# note | c\n#|\nok 1 x\n"
