@@ -40,6 +40,7 @@ use core::ops::Range;
 use rdaxfs_format::{
     DiskInode,
     Extent,
+    Layout,
     RawExtent,
     BLOCK_SHIFT,
     BLOCK_SIZE,
@@ -157,8 +158,9 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// It has happened.
-    pub(crate) fn finish(self, node: &mut Node) {
+    /// Follows the change, which has happened. Without memory for that `node` is read again, at once or
+    /// later.
+    pub(crate) fn finish(self, medium: &impl Medium, layout: &Layout, node: &mut Node) {
         let done = match self.how {
             How::InPlace(places, plan) => finish_in_place(node, places, &plan),
             How::Rebuild { map, blocks } => {
@@ -170,6 +172,8 @@ impl<'a> Change<'a> {
         };
         if done.is_err() {
             node.stale = true;
+            // What fails here too is tried by whoever needs the extents next.
+            let _ = node.refresh(medium, layout);
         }
     }
 }
@@ -239,7 +243,7 @@ impl<M: Medium> Volume<M> {
         tx.inode(&mut disk)?;
         tx.commit()?;
         node.disk = disk;
-        change.finish(node);
+        change.finish(self.medium(), self.layout(), node);
         Ok(())
     }
 }

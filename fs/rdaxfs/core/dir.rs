@@ -376,7 +376,7 @@ impl<M: Medium> Volume<M> {
             taken.keep();
         }
         if let Some(change) = grown {
-            change.finish(dir);
+            change.finish(self.medium(), self.layout(), dir);
         }
         let slots = Dirent::slots_for(name.len());
         let done = dir.dir.as_mut().ok_or(Error::Invalid).and_then(|index| {
@@ -436,7 +436,7 @@ impl<M: Medium> Volume<M> {
             }
             return;
         };
-        change.finish(dir);
+        change.finish(self.medium(), self.layout(), dir);
         dir.dir = Some(DirIndex::new(self.seed()));
         for &run in runs.iter() {
             self.free_blocks(run);

@@ -21,7 +21,8 @@ const MIN_SIZE: usize = 16;
 ///
 /// # Invariants
 ///
-/// The size is 0 or a power of two, and at least a quarter of the entries is empty.
+/// The size is 0 or a power of two. At least a quarter of the entries is empty, unless there was no
+/// memory for a larger table: then there may be none.
 pub(crate) struct Table {
     entries: Vec<u64>,
     live: usize,
@@ -71,16 +72,23 @@ impl Table {
 
     /// Makes room for one more value, so that the next [`insert`](Self::insert) cannot fail.
     pub(crate) fn reserve(&mut self) -> Result {
-        let used = self.live.saturating_add(self.removed).saturating_add(1);
+        self.reserve_for(1)
+    }
+
+    /// Makes room for `more` values. As long as no more than these are added, counted without what is
+    /// removed meanwhile, [`insert`](Self::insert) cannot fail.
+    pub(crate) fn reserve_for(&mut self, more: usize) -> Result {
+        let used = self.live.saturating_add(self.removed).saturating_add(more);
         if used <= self.entries.len() / 4 * 3 && !self.entries.is_empty() {
             return Ok(());
         }
         let size = self
             .live
             .saturating_mul(2)
+            .max(more)
             .next_power_of_two()
             .max(MIN_SIZE);
-        let size = if self.live.saturating_add(1) > size / 4 * 3 {
+        let size = if self.live.saturating_add(more) > size / 4 * 3 {
             size.saturating_mul(2)
         } else {
             size
@@ -102,7 +110,11 @@ impl Table {
         if value > Self::MAX {
             return Err(Error::TooBig);
         }
-        self.reserve()?;
+        // Places of removed values are room too, though what is looked up takes longer then.
+        match self.reserve() {
+            Err(error) if self.live >= self.entries.len() => return Err(error),
+            _ => {}
+        }
         self.put(u64::from(hash) << 32 | u64::from(value).saturating_add(BIAS));
         Ok(())
     }

@@ -63,6 +63,8 @@ struct Inodes {
     places: Table,
     /// Blocks whose inodes are all free.
     whole: usize,
+    /// Entries there is room for beside those of `blocks`, one for each [`Room`].
+    promised: usize,
 }
 
 /// The free inodes of a volume.
@@ -101,13 +103,27 @@ impl Hashed for u64 {
     }
 }
 
+/// Room to note that an inode of a shard is free: whoever has it needs no memory for that.
+pub(crate) struct Room<'t> {
+    table: &'t InodeTable,
+    shard: usize,
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        if let Some(inodes) = self.table.shards.get(self.shard) {
+            let mut inodes = inodes.lock();
+            inodes.promised = inodes.promised.saturating_sub(1);
+        }
+    }
+}
+
 /// The number of a free inode, which no other task gets; dropped, it is free again unless an inode was
 /// made of it.
 ///
 /// It is dropped after the [`Hashed`] of its number, so that the next user of the number can hash it.
 pub struct Reserved<'t> {
-    table: &'t InodeTable,
-    shard: usize,
+    room: Room<'t>,
     ino: u64,
     used: Cell<bool>,
 }
@@ -148,7 +164,7 @@ impl NewNumber<'_> {
 impl Drop for Reserved<'_> {
     fn drop(&mut self) {
         if !self.used.get() {
-            self.table.put(self.shard, self.ino);
+            self.room.table.put(&self.room, self.ino);
         }
     }
 }
@@ -193,33 +209,49 @@ impl InodeTable {
         alloc: &Allocator,
         home: usize,
     ) -> Result<Reserved<'_>> {
-        if let Some(reserved) = self.take_any(home) {
+        if let Some(reserved) = self.take_any(home)? {
             return Ok(reserved);
         }
         match self.make_block(medium, journal, alloc, home) {
             // Somebody may have freed one meanwhile.
-            Err(Error::NoSpace) => self.take_any(home).ok_or(Error::NoSpace),
-            Err(error) => Err(error),
-            Ok(reserved) => Ok(reserved),
+            Err(Error::NoSpace) => self.take_any(home)?.ok_or(Error::NoSpace),
+            made => made,
         }
     }
 
-    fn take_any(&self, home: usize) -> Option<Reserved<'_>> {
+    fn take_any(&self, home: usize) -> Result<Option<Reserved<'_>>> {
         let count = self.shards.len();
         for step in 0..count {
-            let shard = home.wrapping_add(step).checked_rem(count)?;
-            if let Some((ino, was_whole)) = self.shards.get(shard)?.lock().take() {
+            let shard = home.wrapping_add(step).checked_rem(count).unwrap_or(0);
+            let taken = match self.shards.get(shard) {
+                Some(inodes) => inodes.lock().take()?,
+                None => None,
+            };
+            if let Some((ino, was_whole)) = taken {
                 self.free.sub(1);
                 self.whole.sub(was_whole.into());
-                return Some(Reserved {
-                    table: self,
-                    shard,
+                let room = Room { table: self, shard };
+                return Ok(Some(Reserved {
+                    room,
                     ino,
                     used: Cell::new(false),
-                });
+                }));
             }
         }
-        None
+        Ok(None)
+    }
+
+    /// Makes room to note that inodes of `shard` are free.
+    fn room_in(&self, shard: usize) -> Result<Room<'_>> {
+        let inodes = self.shards.get(shard);
+        let inodes = inodes.ok_or(Error::corrupt("inode is in no shard"))?;
+        inodes.lock().promise()?;
+        Ok(Room { table: self, shard })
+    }
+
+    /// Makes room to note that inode `ino` is free, for [`free`](Self::free).
+    pub(crate) fn room_for(&self, alloc: &Allocator, ino: u64) -> Result<Room<'_>> {
+        self.room_in(alloc.shard_of(self.layout.inode_block(ino)))
     }
 
     /// Makes a block of free inodes and takes the first one.
@@ -234,13 +266,15 @@ impl InodeTable {
         let taken = alloc.borrow_good(medium, Purpose::Small, None, home)?;
         let run = taken.run();
         let shard = alloc.shard_of(run.block);
+        // For the block, and for the inode.
+        let (room, own_room) = (self.room_in(shard)?, self.room_in(shard)?);
         self.publish_block(medium, journal, run.block)?;
         taken.keep();
-        // Without memory to note it, its inodes are free again after the next mount.
+        // Before it is given back, since it has room.
         self.add_block(shard, run.block, WHOLE & !1)?;
+        drop(room);
         Ok(Reserved {
-            table: self,
-            shard,
+            room: own_room,
             ino: run.block.saturating_mul(INODES_PER_BLOCK),
             used: Cell::new(false),
         })
@@ -284,15 +318,19 @@ impl InodeTable {
         tx.commit()
     }
 
-    fn put(&self, shard: usize, ino: u64) {
+    fn put(&self, room: &Room<'_>, ino: u64) {
         let block = self.layout.inode_block(ino);
         let bit = 1u16 << (ino % INODES_PER_BLOCK);
-        if let Some(inodes) = self.shards.get(shard) {
-            // Without memory to note it, the inode is free again after the next mount.
-            if let Ok(whole) = inodes.lock().add(block, bit) {
-                self.free.add(1);
-                self.whole.add(whole.into());
-            }
+        self.free.add(1);
+        self.add_bits(room, block, bit);
+    }
+
+    fn add_bits(&self, room: &Room<'_>, block: u64, bits: u16) {
+        if let Some(inodes) = self.shards.get(room.shard) {
+            let added = inodes.lock().add(block, bits);
+            // There is room.
+            debug_assert!(added.is_ok());
+            self.whole.add(added.unwrap_or(false).into());
         }
     }
 
@@ -304,23 +342,22 @@ impl InodeTable {
         journal: &Journal,
         alloc: &Allocator,
         ino: u64,
+        room: Room<'_>,
     ) -> Result {
-        let home = alloc.shard_of(self.layout.inode_block(ino));
-        self.put(home, ino);
+        let home = room.shard;
+        self.put(&room, ino);
         while self.whole.get() > 0 && self.free.get() >= INODES_PER_BLOCK.saturating_add(SPARE) {
-            let Some((shard, block)) = self.take_whole(home) else {
+            let Some((room, block)) = self.take_whole(home) else {
                 break;
             };
             if let Err(error) = self.set_map(medium, journal, block, false, Stored::none()) {
                 // It stays a block of inodes.
-                if let Some(Ok(whole)) = self
-                    .shards
-                    .get(shard)
-                    .map(|inodes| inodes.lock().add(block, WHOLE))
-                {
-                    self.whole.add(whole.into());
-                }
-                return Err(error);
+                self.add_bits(&room, block, WHOLE);
+                return match error {
+                    // The next inode that is freed tries again.
+                    Error::NoMemory => Ok(()),
+                    error => Err(error),
+                };
             }
             self.total.sub(INODES_PER_BLOCK);
             self.free.sub(INODES_PER_BLOCK);
@@ -329,14 +366,14 @@ impl InodeTable {
         Ok(())
     }
 
-    /// Takes a block whose inodes are all free out, with its shard.
-    fn take_whole(&self, home: usize) -> Option<(usize, u64)> {
+    /// Takes a block whose inodes are all free out, with the room that it had.
+    fn take_whole(&self, home: usize) -> Option<(Room<'_>, u64)> {
         let count = self.shards.len();
         for step in 0..count {
             let shard = home.wrapping_add(step).checked_rem(count)?;
             if let Some(block) = self.shards.get(shard)?.lock().take_whole() {
                 self.whole.sub(1);
-                return Some((shard, block));
+                return Some((Room { table: self, shard }, block));
             }
         }
         None
@@ -438,8 +475,26 @@ impl Inodes {
         Ok(whole)
     }
 
-    /// A free inode, and whether it was one of a block whose inodes were all free.
-    fn take(&mut self) -> Option<(u64, bool)> {
+    /// Makes room for one more entry.
+    fn promise(&mut self) -> Result {
+        let more = self.promised.saturating_add(1);
+        self.blocks.reserve(more)?;
+        self.places.reserve_for(more)?;
+        self.promised = more;
+        Ok(())
+    }
+
+    /// A free inode, and whether it was one of a block whose inodes were all free. There is room to
+    /// note that it is free again.
+    fn take(&mut self) -> Result<Option<(u64, bool)>> {
+        if self.blocks.is_empty() {
+            return Ok(None);
+        }
+        self.promise()?;
+        Ok(self.take_last())
+    }
+
+    fn take_last(&mut self) -> Option<(u64, bool)> {
         let place = self.blocks.len().checked_sub(1)?;
         let (block, bits) = self.blocks.get_mut(place)?;
         let (block, index, whole) = (*block, bits.trailing_zeros(), *bits == WHOLE);
@@ -453,7 +508,7 @@ impl Inodes {
         Some((first.saturating_add(index.into()), whole))
     }
 
-    /// Takes a block out whose inodes are all free.
+    /// Takes a block out whose inodes are all free; the room that it had is promised.
     fn take_whole(&mut self) -> Option<u64> {
         if self.whole == 0 {
             return None;
@@ -461,6 +516,7 @@ impl Inodes {
         let place = self.blocks.iter().rposition(|entry| entry.1 == WHOLE)?;
         let block = self.blocks.get(place)?.0;
         self.remove(place);
+        self.promised = self.promised.saturating_add(1);
         self.whole = self.whole.saturating_sub(1);
         Some(block)
     }

@@ -173,6 +173,12 @@ impl Node {
         self.map.insert(Entry { extent, slot })
     }
 
+    /// Whether there was no memory to follow a change of the extents. Whatever changes the node reads
+    /// them again first; who only looks calls [`Volume::refresh`](crate::Volume::refresh).
+    pub fn is_stale(&self) -> bool {
+        self.stale
+    }
+
     /// Reads again what a lack of memory kept from being followed.
     pub(crate) fn refresh(&mut self, medium: &impl Medium, layout: &Layout) -> Result {
         if self.stale {

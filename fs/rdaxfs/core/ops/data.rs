@@ -62,7 +62,14 @@ pub struct Mapping {
 }
 
 impl<M: Medium> Volume<M> {
+    /// Reads the extents of `node` again if it is [stale](Node::is_stale).
+    pub fn refresh(&self, node: &mut Node) -> Result {
+        self.check_alive()?;
+        node.refresh(self.medium(), self.layout())
+    }
+
     /// The first run of blocks among `len` (at least 1) from block `lblk` of the file on.
+    /// [`Error::NoMemory`] if the node is [stale](Node::is_stale).
     pub fn map(&self, node: &Node, lblk: u64, len: u64) -> Result<Mapping> {
         self.check_alive()?;
         if node.stale {

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     alloc::Run,
     dir::Found,
+    itable::Hashed,
     Error,
     Medium,
     Node,
@@ -78,6 +79,8 @@ impl<M: Medium> Volume<M> {
     }
 
     /// The last user of `node` is gone: if it has no name, it and its blocks are free now.
+    ///
+    /// If that fails for lack of memory, nothing has changed, and it can be tried again.
     pub fn evict(&self, node: &mut Node) -> Result {
         self.drop_pending(node);
         if node.disk.nlink.get() != 0 || !node.disk.in_use() {
@@ -95,6 +98,7 @@ impl<M: Medium> Volume<M> {
         let (ino, generation) = node.owner();
         let mut free = DiskInode::free(ino, generation);
         let empty = Node::new(free)?;
+        let room = self.inodes().room_for(self.alloc()?, ino)?;
         let mut tx = self.journal().begin(self.medium())?;
         tx.inode(&mut free)?;
         tx.commit()?;
@@ -104,6 +108,16 @@ impl<M: Medium> Volume<M> {
             self.release_blocks(run);
         }
         self.inodes()
-            .free(self.medium(), self.journal(), self.alloc()?, ino)
+            .free(self.medium(), self.journal(), self.alloc()?, ino, room)
+    }
+
+    /// Frees the inode at `at` if it has no name: what an [`evict`](Self::evict) that failed has left.
+    pub fn free_unnamed(&self, at: impl Hashed) -> Result {
+        match self.read_inode(&at) {
+            Ok(disk) => self.evict(&mut Node::of(self.medium(), self.layout(), disk)?),
+            // It was freed, or is another one by now.
+            Err(Error::Stale) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 }

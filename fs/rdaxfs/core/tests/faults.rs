@@ -283,6 +283,8 @@ fn each_fault(name: &str, operation: Operation, arm: fn(&World, u64) -> u64) -> 
             }
         }
         for node in [&mut world.orphan, &mut world.f, &mut world.g] {
+            // Whoever reads finds what is there now.
+            assert!(world.volume.map(node, 0, 1).is_ok(), "{at}");
             world.volume.evict(node).unwrap();
         }
         world.volume.deactivate().unwrap();
@@ -331,5 +333,54 @@ fn no_memory_for_a_mount() {
         }
         let again = Volume::mount(pm, &options()).unwrap();
         assert_eq!(walk(&again).unwrap().len(), tree.len());
+    }
+}
+
+/// Where no inode is free when the volume is mounted, nothing is allocated to note free ones with. What an
+/// inode that is created or freed leaves is what the next mount finds.
+#[test]
+fn no_memory_to_note_inodes() {
+    let image = {
+        let mut world = World::new();
+        let (volume, e) = (&world.volume, &mut world.e);
+        volume.evict(&mut world.orphan).unwrap();
+        volume.create(e, b"o", &file(), EARLY()).unwrap();
+        assert_eq!(volume.usage().inodes % 16, 0);
+        volume.deactivate().unwrap();
+        world.pm.image()
+    };
+    type Change = fn(&Volume<Pm>, &mut Node, &mut Node) -> Result;
+    let changes: [(&str, Change); 2] = [
+        ("create", |volume, root, _| {
+            volume.create(root, b"n", &file(), NOW()).map(drop)
+        }),
+        ("evict", |volume, _, unnamed| volume.evict(unnamed)),
+    ];
+    for (name, change) in changes {
+        for nth in 1.. {
+            let at = format!("{name}, allocation {nth}");
+            let pm = Pm::new(image.clone());
+            let volume = Volume::mount(pm.clone(), &options()).unwrap();
+            let mut root = volume.iget(volume.root()).unwrap();
+            let found = volume.lookup(&mut root, b"f").unwrap().unwrap();
+            let mut unnamed = volume.iget(found.ino).unwrap();
+            volume
+                .unlink(&mut root, b"f", &mut unnamed, EARLY())
+                .unwrap();
+            fail_allocation(nth);
+            let result = change(&volume, &mut root, &mut unnamed);
+            let left = fail_allocation(0);
+            if result.is_err() {
+                assert_eq!(result, Err(Error::NoMemory), "{at}");
+                change(&volume, &mut root, &mut unnamed).unwrap();
+            }
+            volume.evict(&mut unnamed).unwrap();
+            volume.deactivate().unwrap();
+            let again = Volume::mount(Pm::new(pm.image()), &options()).unwrap();
+            assert_eq!(again.usage(), volume.usage(), "{at}");
+            if left > 0 {
+                break;
+            }
+        }
     }
 }
