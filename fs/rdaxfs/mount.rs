@@ -102,13 +102,12 @@ impl Mount {
     /// One that is seen in a directory of `root`.
     #[inline(never)]
     pub(crate) fn new(
-        core: Volume<Pmem>,
+        core: Arc<Volume<Pmem>>,
         log: Log,
         device: &CStr,
         options: &Options,
         root: &Dir,
     ) -> Result<Self> {
-        let core = Arc::new(core, GFP_KERNEL)?;
         let (stats, drains) = (Stats::new()?, Drains::new()?);
         let shown = Shown {
             stats: stats.clone(),

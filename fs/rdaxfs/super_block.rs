@@ -5,6 +5,7 @@
 use crate::{
     error::{
         errno,
+        CoreResult,
         Corrupt, //
     },
     inode,
@@ -63,6 +64,7 @@ use rdaxfs_core::{
     Locate,
     Medium,
     MountOptions,
+    Orphans,
     Recovery,
     Volume, //
 };
@@ -70,14 +72,43 @@ use rdaxfs_core::{
 /// What `statfs()` tells it by: "rdax".
 const MAGIC: u32 = 0x7264_6178;
 
+#[inline(never)]
 fn is_rdaxfs(medium: &Pmem) -> bool {
     let mut bytes = [0; format_types::SUPER_SIZE];
     // Without a first superblock there may still be the second one.
     medium.load(0, &mut bytes).is_err() || format_types::SuperBlock::has_magic(&bytes)
 }
 
+fn mount(sb: &SuperBlock<Rdaxfs, New>, request: Request, log: &Log) -> Result<Arc<Volume<Pmem>>> {
+    let options = MountOptions {
+        read_only: request.read_only,
+        no_stores: sb.device_is_read_only(),
+        shards: cpu::nr_cpu_ids().into(),
+        huge_offset: 0,
+        seed: random_u64(),
+        now: to_disk(sb.now()),
+    };
+    if options.no_stores && !options.read_only {
+        return Err(EROFS);
+    }
+    let failed = |error| {
+        if !request.quiet {
+            tell_failure(log, error);
+        }
+        errno(error)
+    };
+    let (volume, orphans) = read(open(sb, request, log)?, options)?.map_err(failed)?;
+    volume.start(&orphans, &options).map_err(failed)?;
+    tell_recovery(log, &volume.recovery());
+    if let Some((count, first)) = volume.damage() {
+        tell_damage(log, count, first);
+    }
+    Ok(volume)
+}
+
+/// Returns the memory of a volume of rdaxfs.
 #[inline(never)]
-fn mount(sb: &SuperBlock<Rdaxfs, New>, request: Request, log: &Log) -> Result<Volume<Pmem>> {
+fn open(sb: &SuperBlock<Rdaxfs, New>, request: Request, log: &Log) -> Result<Pmem> {
     let medium = Pmem::new(dax::Volume::new(sb)?);
     if !is_rdaxfs(&medium) {
         if !request.quiet {
@@ -85,28 +116,20 @@ fn mount(sb: &SuperBlock<Rdaxfs, New>, request: Request, log: &Log) -> Result<Vo
         }
         return Err(EINVAL);
     }
-    let options = MountOptions {
-        read_only: request.read_only,
-        no_stores: sb.device_is_read_only(),
-        shards: cpu::nr_cpu_ids().into(),
-        huge_offset: medium.volume().phys_offset_in_huge().unwrap_or(0),
-        seed: random_u64(),
-        now: to_disk(sb.now()),
-    };
-    if options.no_stores && !options.read_only {
-        return Err(EROFS);
+    Ok(medium)
+}
+
+/// Reads a volume. What is returned is not on the stack: mounting goes on from there.
+#[inline(never)]
+fn read(
+    medium: Pmem,
+    mut options: MountOptions,
+) -> Result<CoreResult<(Arc<Volume<Pmem>>, Orphans)>> {
+    options.huge_offset = medium.volume().phys_offset_in_huge().unwrap_or(0);
+    match Volume::read(medium, &options) {
+        Ok((volume, orphans)) => Ok(Ok((Arc::new(volume, GFP_KERNEL)?, orphans))),
+        Err(error) => Ok(Err(error)),
     }
-    let volume = Volume::mount(medium, &options).map_err(|error| {
-        if !request.quiet {
-            tell_failure(log, error);
-        }
-        errno(error)
-    })?;
-    tell_recovery(log, &volume.recovery());
-    if let Some((count, first)) = volume.damage() {
-        tell_damage(log, count, first);
-    }
-    Ok(volume)
 }
 
 fn tell_failure(log: &Log, error: CoreError) {

@@ -242,6 +242,7 @@ fn decode<'s>(layout: &Layout, slot: &'s [u8], at: u64) -> Result<Option<(u64, &
 /// Does the transactions again that the slots hold, in their order, and frees the slots. Returns
 /// how many there were. Idempotent: it can itself be interrupted. All of them are checked before
 /// anything is stored.
+#[inline(never)]
 pub fn recover(medium: &impl Medium, layout: &Layout) -> Result<u64> {
     let mut found: Vec<(u64, u64)> = Vec::new();
     let mut slot = Vec::filled(SLOT_SIZE, 0u8)?;

@@ -12,25 +12,28 @@
 use crate::{
     alloc::{
         Claims,
-        Run, //
+        Run,
+        Space, //
     },
+    blob,
     env::Vec,
     error::Locate,
+    extents::{
+        self,
+        Entry,
+        ExtentMap, //
+    },
     itable::{
         Hashed,
         InodeTable, //
     },
-    journal::{
-        self,
-        Journal, //
-    },
+    journal,
     medium::Medium,
     node::Node,
     volume::{
-        load_super,
+        find_super,
         MountOptions,
-        Parts,
-        Recovery, //
+        Opened, //
     },
     Error,
     Result,
@@ -39,10 +42,11 @@ use crate::{
 use rdaxfs_format::{
     DiskInode,
     Extent,
+    ExtentGroup,
     ImapGroup,
     Layout,
+    RawExtent,
     State,
-    SuperBlock,
     BLOCK_SIZE,
     FEATURES_RO_COMPAT,
     IMAP_GROUP_BLOCKS,
@@ -50,56 +54,71 @@ use rdaxfs_format::{
     INLINE_EXTENTS,
     INODES_PER_BLOCK,
     INODE_SIZE,
-    SLOT_SIZE, //
+    SLOT_SIZE,
+    SYMLINK_MAX, //
 };
+
+/// The inodes without a name that a mount found.
+pub struct Orphans(Vec<u64>);
 
 impl<M: Medium> Volume<M> {
     /// Mounts the volume on `medium`: recovers what the last mount left, if that was cut off, and
     /// builds what is only kept in memory. A volume that is corrupt can only be mounted read-only.
     ///
     /// Apart from replaying the journal, nothing is stored unless all of the volume is good.
-    #[inline(never)]
     pub fn mount(medium: M, options: &MountOptions) -> Result<Self> {
-        let sb = load_super(&medium)?;
-        let recovery = recover(&medium, &sb, options)?;
-        let (volume, orphans) = scan(medium, sb, options, recovery)?;
-        volume.check_root()?;
-        let volume = volume.free_orphans(&orphans, options)?;
-        if !options.read_only {
-            volume.activate(options.now)?;
-        }
+        let (volume, orphans) = Self::read(medium, options)?;
+        volume.start(&orphans, options)?;
         Ok(volume)
+    }
+
+    /// Does the first half of [`mount`](Self::mount): all that is read. The volume takes no changes
+    /// yet. Returns the inodes without a name, too, for [`start`](Self::start).
+    #[inline(never)]
+    pub fn read(medium: M, options: &MountOptions) -> Result<(Self, Orphans)> {
+        let opened = open(&medium, options)?;
+        let mut orphans = Vec::new();
+        let known = scan(&medium, opened.layout, options, &mut orphans)?;
+        let volume = Self::new(medium, opened, known, options.seed)?;
+        Ok((volume, Orphans(orphans)))
+    }
+
+    /// Does the second half of [`mount`](Self::mount): frees inodes without a name, if the root
+    /// directory is good and nothing is damaged, and lets the volume be changed if it is to be.
+    #[inline(never)]
+    pub fn start(&self, orphans: &Orphans, options: &MountOptions) -> Result {
+        self.check_root()?;
+        if !options.no_stores && self.damage().is_none() {
+            for &ino in orphans.0.iter() {
+                self.free_orphan(ino)?;
+            }
+        }
+        match options.read_only {
+            true => Ok(()),
+            false => self.activate(options.now),
+        }
     }
 
     /// Fails unless the root directory can be used.
     #[inline(never)]
     fn check_root(&self) -> Result {
         let ino = self.root();
-        let root = self.iget(Mounting(ino)).map_err(|error| match error {
-            Error::Stale => Error::corrupt("root directory is a free inode").of_inode(ino),
-            other => other,
-        })?;
-        if !root.inode().is_dir() {
-            return Err(Error::corrupt("root is no directory").of_inode(ino));
-        }
-        if root.inode().nlink.get() == 0 {
-            return Err(Error::corrupt("root directory has no links").of_inode(ino));
-        }
-        Ok(())
+        let what = match self.read_inode(&Mounting(ino)) {
+            Ok(root) if !root.is_dir() => "root is no directory",
+            Ok(root) if root.nlink.get() == 0 => "root directory has no links",
+            Ok(_) => return self.iget(Mounting(ino)).map(drop),
+            Err(Error::Stale) => "root directory is a free inode",
+            Err(other) => return Err(other),
+        };
+        Err(Error::corrupt(what).of_inode(ino))
     }
 
-    /// Frees inodes without a name, unless the medium takes no stores or the volume is damaged.
     #[inline(never)]
-    fn free_orphans(mut self, orphans: &[u64], options: &MountOptions) -> Result<Self> {
-        if options.no_stores || self.damage().is_some() {
-            return Ok(self);
-        }
-        for &ino in orphans {
-            let mut node = Node::load(self.medium(), self.layout(), ino)?;
-            self.free_inode(&mut node)?;
-        }
-        self.set_orphans_freed(orphans.len() as u64);
-        Ok(self)
+    fn free_orphan(&self, ino: u64) -> Result {
+        let mut node = Node::load(self.medium(), self.layout(), ino)?;
+        self.free_inode(&mut node)?;
+        self.count_orphan();
+        Ok(())
     }
 }
 
@@ -112,65 +131,53 @@ impl Hashed for Mounting {
     }
 }
 
-/// Brings the journal in order, and says what it did.
+/// Reads the superblock and brings the journal in order.
 #[inline(never)]
-fn recover(medium: &impl Medium, sb: &SuperBlock, options: &MountOptions) -> Result<Recovery> {
+fn open(medium: &impl Medium, options: &MountOptions) -> Result<Opened> {
+    let mut found = Vec::new();
+    let newest = find_super(medium, &mut found)?;
+    let sb = found.get(newest).ok_or(Error::Invalid)?;
     let layout = sb.layout();
     if !options.read_only && sb.ro_compat.get() & !FEATURES_RO_COMPAT != 0 {
         return Err(Error::ReadOnly);
     }
-    let mut recovery = Recovery {
-        unclean: sb.state() == State::Active,
-        ..Recovery::default()
-    };
     if sb.state() == State::Clean && !options.read_only {
         // Nothing is in the journal.
         let len = layout.slots.saturating_mul(SLOT_SIZE as u64);
         medium.heal(layout.slot_at(0), len)?;
     }
+    let mut transactions = 0;
     if !options.no_stores {
-        recovery.transactions = journal::recover(medium, &layout)?;
+        transactions = journal::recover(medium, &layout)?;
     } else if journal::pending(medium, &layout)? != 0 {
         return Err(Error::ReadOnly);
     }
-    Ok(recovery)
+    Opened::new(sb, transactions)
 }
 
-/// Reads all inodes. Returns the volume, which is not to be changed yet, and the numbers of the
-/// inodes without a name.
+/// Reads all inodes. Returns what is known of the blocks, and which inodes are free; those without
+/// a name are put into `orphans`.
 #[inline(never)]
-fn scan<M: Medium>(
-    medium: M,
-    sb: SuperBlock,
+fn scan(
+    medium: &impl Medium,
+    layout: Layout,
     options: &MountOptions,
-    recovery: Recovery,
-) -> Result<(Volume<M>, Vec<u64>)> {
-    let layout = sb.layout();
+    orphans: &mut Vec<u64>,
+) -> Result<(Space, InodeTable)> {
     let claims = Claims::new(layout, options.huge_offset, options.shards)?;
     let inodes = InodeTable::new(layout, claims.blocks().shards())?;
     let mut scan = Scan {
-        medium: Interruptible(&medium),
+        medium: Interruptible(medium),
         layout,
         claims,
         inodes: &inodes,
         go_on: options.read_only,
-        orphans: Vec::new(),
+        orphans,
+        marked: Vec::new(),
         block: Vec::filled(BLOCK_SIZE as usize, 0)?,
     };
     scan.run()?;
-    let Scan {
-        claims, orphans, ..
-    } = scan;
-    let volume = Volume::from_parts(Parts {
-        space: claims.finish(),
-        journal: Journal::new(layout)?,
-        medium,
-        sb,
-        inodes,
-        recovery,
-        options: *options,
-    })?;
-    Ok((volume, orphans))
+    Ok((scan.claims.finish(), inodes))
 }
 
 /// A medium whose loads fail when a signal came: some inodes take long to read.
@@ -203,6 +210,50 @@ impl<M: Medium> Medium for Interruptible<'_, M> {
     }
 }
 
+/// What an inode turned out to be.
+enum Found {
+    Free,
+    /// In use; all it has is claimed.
+    Done,
+    /// In use; what is left to be claimed.
+    Deep(Deep),
+}
+
+/// What an inode has, where that is not all in the inode.
+struct Deep {
+    /// Number and generation.
+    owner: (u64, u32),
+    inline: [RawExtent; INLINE_EXTENTS],
+    /// The first block of extents.
+    extents: u64,
+    /// The first blocks of attributes and of a long target.
+    blobs: [u64; 2],
+}
+
+impl Deep {
+    fn new(inode: &DiskInode) -> Result<Self> {
+        let size = inode.size.get();
+        if inode.is_symlink() && (size == 0 || size > SYMLINK_MAX as u64) {
+            return Err(Error::corrupt_value("symbolic link has a bad length", size));
+        }
+        let mut deep = Self {
+            owner: (inode.ino.get(), inode.generation.get()),
+            inline: [RawExtent::EMPTY; INLINE_EXTENTS],
+            extents: 0,
+            blobs: [inode.xattrs.get(), 0],
+        };
+        if inode.is_symlink() {
+            deep.blobs[1] = inode.extents.get();
+        } else if inode.has_extents() {
+            deep.extents = inode.extents.get();
+            for (index, place) in deep.inline.iter_mut().enumerate() {
+                *place = inode.extent(index);
+            }
+        }
+        Ok(deep)
+    }
+}
+
 struct Scan<'a, M: Medium> {
     medium: Interruptible<'a, M>,
     layout: Layout,
@@ -210,23 +261,25 @@ struct Scan<'a, M: Medium> {
     inodes: &'a InodeTable,
     /// Damage does not end it.
     go_on: bool,
-    orphans: Vec<u64>,
+    orphans: &'a mut Vec<u64>,
+    /// The blocks of inodes of a group of the map.
+    marked: Vec<u64>,
     /// A block of inodes.
     block: Vec<u8>,
 }
 
 impl<M: Medium> Scan<'_, M> {
-    // Deep calls begin here: no frame of mounting may be merged with theirs.
+    // What calls deeply below is kept from being merged into one large frame.
     #[inline(never)]
     fn run(&mut self) -> Result {
         for index in 0..self.layout.imap_groups() {
-            let first = index.saturating_mul(IMAP_GROUP_BLOCKS);
-            match self.group(index) {
-                Ok(group) if group.is_empty() => {}
-                Ok(group) => group
-                    .blocks()
-                    .try_for_each(|block| self.inode_block(block))?,
-                Err(error) => self.lose(error, first, IMAP_GROUP_BLOCKS)?,
+            if let Err(error) = self.group(index) {
+                let first = index.saturating_mul(IMAP_GROUP_BLOCKS);
+                self.lose(error, first, IMAP_GROUP_BLOCKS)?;
+                continue;
+            }
+            while let Some(block) = self.marked.pop() {
+                self.inode_block(block)?;
             }
         }
         Ok(())
@@ -254,13 +307,25 @@ impl<M: Medium> Scan<'_, M> {
         }
     }
 
-    fn group(&self, index: u64) -> Result<ImapGroup> {
+    /// Notes which blocks of group `index` of the map hold inodes, the last one first.
+    #[inline(never)]
+    fn group(&mut self, index: u64) -> Result {
         let mut bytes = [0; IMAP_GROUP_SIZE];
         let at = self.layout.imap_at(index);
         self.medium.load(at, &mut bytes)?;
-        ImapGroup::decode(&bytes, index).in_block(at / BLOCK_SIZE)
+        let group = ImapGroup::decode(&bytes, index).in_block(at / BLOCK_SIZE)?;
+        self.marked.clear();
+        if group.is_empty() {
+            return Ok(());
+        }
+        let first = index.saturating_mul(IMAP_GROUP_BLOCKS);
+        for bit in (0..IMAP_GROUP_BLOCKS).rev().filter(|&bit| group.get(bit)) {
+            self.marked.push(first.saturating_add(bit))?;
+        }
+        Ok(())
     }
 
+    #[inline(never)]
     fn inode_block(&mut self, block: u64) -> Result {
         if !self.layout.is_data(block, 1) {
             let error = Error::corrupt("inode map marks a block that holds no data");
@@ -289,6 +354,7 @@ impl<M: Medium> Scan<'_, M> {
 
     /// Claims what inode `ino`, the `index`th of its block, has; it is to be read first if `read`.
     /// Returns whether it is free.
+    #[inline(never)]
     fn inode(&mut self, ino: u64, index: u64, read: bool) -> Result<bool> {
         let from = (index as usize).saturating_mul(INODE_SIZE);
         let bytes = self.block.get_mut(from..from.saturating_add(INODE_SIZE));
@@ -296,34 +362,83 @@ impl<M: Medium> Scan<'_, M> {
         if read {
             self.medium.load(self.layout.inode_at(ino), bytes)?;
         }
-        let inode = DiskInode::decode(bytes, ino)
+        Ok(match self.claim_of(ino, from)? {
+            Found::Free => true,
+            Found::Done => false,
+            Found::Deep(deep) => {
+                self.claim_deep(&deep).of_inode(ino)?;
+                false
+            }
+        })
+    }
+
+    /// Claims what inode `ino`, which was read to byte `from` of the block, has in itself.
+    #[inline(never)]
+    fn claim_of(&mut self, ino: u64, from: usize) -> Result<Found> {
+        let bytes = self.block.get(from..from.saturating_add(INODE_SIZE));
+        let inode = DiskInode::decode(bytes.unwrap_or_default(), ino)
             .of_inode(ino)
             .in_block(self.layout.inode_block(ino))?;
         if !inode.in_use() {
-            return Ok(true);
+            return Ok(Found::Free);
         }
         if inode.nlink.get() == 0 {
             self.orphans.push(ino)?;
         }
-        let deep = inode.is_symlink() || inode.extents.get() != 0 || inode.xattrs.get() != 0;
-        match deep {
-            true => self.claim_deep(ino)?,
-            false => self.claim_inline(&inode)?,
+        if inode.is_symlink() || inode.extents.get() != 0 || inode.xattrs.get() != 0 {
+            return Ok(Found::Deep(Deep::new(&inode).of_inode(ino)?));
         }
-        Ok(false)
+        self.claim_inline(&inode)?;
+        Ok(Found::Done)
     }
 
-    /// Claims what an inode has that refers to other blocks of metadata.
+    /// Claims what an inode has that has more than extents in itself.
     #[inline(never)]
-    fn claim_deep(&mut self, ino: u64) -> Result {
-        let node = Node::load(&self.medium, &self.layout, ino)?;
-        let medium = Interruptible(self.medium.0);
-        let layout = self.layout;
-        node.each_run(&medium, &layout, |run| self.claim(run).of_inode(ino))
+    fn claim_deep(&mut self, deep: &Deep) -> Result {
+        let mut map = ExtentMap::default();
+        for raw in &deep.inline {
+            if let Some(extent) = raw.get()? {
+                self.claim_extent(&mut map, extent)?;
+            }
+        }
+        let (medium, layout) = (Interruptible(self.medium.0), self.layout);
+        let visit = |block, index, group: &ExtentGroup| {
+            if index == 0 {
+                self.claim(Run { block, len: 1 })?;
+            }
+            for raw in &group.extents {
+                if let Some(extent) = raw.get().in_block(block)? {
+                    self.claim_extent(&mut map, extent)?;
+                }
+            }
+            Ok(())
+        };
+        extents::chain(&medium, &layout, deep.owner, deep.extents, visit)?;
+        for head in deep.blobs {
+            blob::chain(&medium, &layout, deep.owner, head, |block, _| {
+                self.claim(Run { block, len: 1 })
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Claims the blocks of `extent`, which goes to `map`.
+    #[inline(never)]
+    fn claim_extent(&mut self, map: &mut ExtentMap, extent: Extent) -> Result {
+        let next = map.at_or_after(extent.lblk);
+        if next.is_some_and(|next| next.extent.lblk < extent.end()) {
+            return Err(Error::corrupt("extents overlap").in_block(extent.pblk));
+        }
+        map.insert(Entry { extent, slot: 0 })?;
+        self.claim(Run {
+            block: extent.pblk,
+            len: extent.len,
+        })
     }
 
     /// Claims what an inode has all of whose extents are in it. Nearly all are like this, and
     /// building a map of them would take most of a mount's time.
+    #[inline(never)]
     fn claim_inline(&mut self, inode: &DiskInode) -> Result {
         if !inode.has_extents() {
             return Ok(());

@@ -57,6 +57,7 @@ pub use mkfs::{
     format,
     FormatOptions, //
 };
+pub use mount::Orphans;
 pub use node::Node;
 pub use ops::{
     AttrChange,

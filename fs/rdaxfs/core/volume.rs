@@ -11,7 +11,8 @@ use crate::{
     env::{
         Atomic,
         Lock,
-        LockClass, //
+        LockClass,
+        Vec, //
     },
     error::Locate,
     itable::{
@@ -115,34 +116,55 @@ pub struct Volume<M: Medium> {
     read_only: Atomic,
     dead: Atomic,
     recovery: Recovery,
+    /// Inodes without a name that the mount has freed.
+    orphans: Atomic,
 }
 
-pub(crate) struct Parts<M: Medium> {
-    pub(crate) medium: M,
-    pub(crate) sb: SuperBlock,
-    pub(crate) journal: Journal,
-    pub(crate) space: Space,
-    pub(crate) inodes: InodeTable,
+/// What a mount reads first.
+pub(crate) struct Opened {
+    pub(crate) layout: Layout,
+    pub(crate) root: u64,
+    pub(crate) sb: Lock<SuperBlock>,
     pub(crate) recovery: Recovery,
-    pub(crate) options: MountOptions,
+}
+
+impl Opened {
+    #[inline(never)]
+    pub(crate) fn new(sb: &SuperBlock, transactions: u64) -> Result<Self> {
+        Ok(Self {
+            layout: sb.layout(),
+            root: sb.root.get(),
+            sb: Lock::new(*sb, LockClass::Super)?,
+            recovery: Recovery {
+                unclean: sb.state() == State::Active,
+                transactions,
+                ..Recovery::default()
+            },
+        })
+    }
 }
 
 impl<M: Medium> Volume<M> {
     #[inline(never)]
-    pub(crate) fn from_parts(parts: Parts<M>) -> Result<Self> {
-        let layout = parts.sb.layout();
+    pub(crate) fn new(
+        medium: M,
+        opened: Opened,
+        (space, inodes): (Space, InodeTable),
+        seed: u64,
+    ) -> Result<Self> {
         Ok(Self {
-            medium: parts.medium,
-            layout,
-            journal: parts.journal,
-            space: parts.space,
-            inodes: parts.inodes,
-            root: parts.sb.root.get(),
-            sb: Lock::new(parts.sb, LockClass::Super)?,
-            seed: parts.options.seed,
+            medium,
+            layout: opened.layout,
+            journal: Journal::new(opened.layout)?,
+            space,
+            inodes,
+            root: opened.root,
+            sb: opened.sb,
+            seed,
             read_only: Atomic::new(1),
             dead: Atomic::new(0),
-            recovery: parts.recovery,
+            orphans: Atomic::new(0),
+            recovery: opened.recovery,
         })
     }
 
@@ -158,11 +180,14 @@ impl<M: Medium> Volume<M> {
 
     /// What mounting it had to do.
     pub fn recovery(&self) -> Recovery {
-        self.recovery
+        Recovery {
+            orphans: self.orphans.get(),
+            ..self.recovery
+        }
     }
 
-    pub(crate) fn set_orphans_freed(&mut self, orphans: u64) {
-        self.recovery.orphans = orphans;
+    pub(crate) fn count_orphan(&self) {
+        self.orphans.add(1);
     }
 
     /// The inode number of the root directory.
@@ -358,13 +383,18 @@ impl<M: Medium> Volume<M> {
             return Err(Error::Stale);
         }
         let node = Node::of(&self.medium, &self.layout, disk)?;
-        let ino = node.ino();
-        let block = self.layout.inode_block(ino);
-        self.space.check_owner(ino, |check| {
+        self.check_blocks(&node)?;
+        Ok(node)
+    }
+
+    /// Fails if the volume is damaged and not known to have the blocks of the inode only once.
+    #[inline(never)]
+    fn check_blocks(&self, node: &Node) -> Result {
+        let block = self.layout.inode_block(node.ino());
+        self.space.check_owner(node.ino(), |check| {
             check(Run { block, len: 1 })?;
             node.each_run(&self.medium, &self.layout, check)
-        })?;
-        Ok(node)
+        })
     }
 
     /// Reads the inode at `at` without what it refers to. [`Error::Stale`] if it is not in use.
@@ -392,53 +422,51 @@ pub(crate) fn store_super(medium: &impl Medium, layout: &Layout, sb: &mut SuperB
 }
 
 /// Reads the superblock: the newer one of the two copies that check out.
-#[inline(never)]
 pub fn load_super(medium: &impl Medium) -> Result<SuperBlock> {
-    let mut bytes = [0; rdaxfs_format::SUPER_SIZE];
-    let load = |at: u64, bytes: &mut [u8]| -> Result<SuperBlock> {
-        medium.load(at, bytes)?;
-        let sb = SuperBlock::decode(bytes).in_block(at / BLOCK_SIZE)?;
-        match sb.layout().bytes() <= medium.size() {
-            true => Ok(sb),
-            false => Err(Error::corrupt_value(
-                "volume is larger than its device: blocks",
-                sb.layout().blocks,
-            )
-            .in_block(at / BLOCK_SIZE)),
-        }
-    };
-    let first = load(0, &mut bytes);
-    let blocks = match &first {
-        Ok(sb) => sb.layout().blocks,
+    let mut found = Vec::new();
+    let newest = find_super(medium, &mut found)?;
+    found.get(newest).copied().ok_or(Error::Invalid)
+}
+
+/// Reads the copies of the superblock that check out to `found`, and returns which one is to be
+/// used. They are not on the stack: mounts have enough there.
+#[inline(never)]
+pub(crate) fn find_super(medium: &impl Medium, found: &mut Vec<SuperBlock>) -> Result<usize> {
+    let first = load_copy(medium, 0, found);
+    let blocks = match found.first() {
+        Some(sb) => sb.layout().blocks,
         // The volume fills its device but for a part of a block.
-        Err(_) => medium.size() / BLOCK_SIZE,
+        None => medium.size() / BLOCK_SIZE,
     };
-    let last = blocks.saturating_sub(1).saturating_mul(BLOCK_SIZE);
-    let second = load(last, &mut bytes).filter_foreign(&first);
-    let sb = match (first, second) {
-        (Ok(first), Ok(second)) if second.serial.get() > first.serial.get() => second,
-        (Ok(first), _) => first,
-        (Err(_), Ok(second)) => second,
-        (Err(error), Err(_)) => return Err(error),
-    };
-    if sb.incompat.get() & !rdaxfs_format::FEATURES_INCOMPAT != 0 {
-        return Err(Error::Invalid);
-    }
-    Ok(sb)
-}
-
-/// The second superblock counts only if it is of the same volume as the first.
-trait FilterForeign {
-    fn filter_foreign(self, first: &Self) -> Self;
-}
-
-impl FilterForeign for Result<SuperBlock> {
-    fn filter_foreign(self, first: &Self) -> Self {
-        match (&self, first) {
-            (Ok(second), Ok(first)) if second.uuid != first.uuid => {
-                Err(Error::corrupt("superblocks are of different volumes"))
-            }
-            _ => self,
+    let second = load_copy(medium, blocks.saturating_sub(1), found);
+    for copy in [first, second] {
+        match copy {
+            // There may still be the other one.
+            Err(Error::Corrupt(_) | Error::Io | Error::Poison) if !found.is_empty() => {}
+            copy => copy?,
         }
     }
+    let newest = match (found.first(), found.get(1)) {
+        // The second one counts only if it is of the same volume.
+        (Some(one), Some(two)) if two.uuid == one.uuid => two.serial.get() > one.serial.get(),
+        _ => false,
+    };
+    let newest = usize::from(newest);
+    match found.get(newest) {
+        Some(sb) if sb.incompat.get() & !rdaxfs_format::FEATURES_INCOMPAT == 0 => Ok(newest),
+        _ => Err(Error::Invalid),
+    }
+}
+
+/// Adds the superblock in block `block` to `found` if it checks out.
+#[inline(never)]
+fn load_copy(medium: &impl Medium, block: u64, found: &mut Vec<SuperBlock>) -> Result {
+    let mut bytes = Vec::filled(rdaxfs_format::SUPER_SIZE, 0u8)?;
+    medium.load(block.saturating_mul(BLOCK_SIZE), &mut bytes)?;
+    let sb = SuperBlock::decode(&bytes).in_block(block)?;
+    if sb.layout().bytes() > medium.size() {
+        let what = "volume is larger than its device: blocks";
+        return Err(Error::corrupt_value(what, sb.layout().blocks).in_block(block));
+    }
+    found.push(sb)
 }

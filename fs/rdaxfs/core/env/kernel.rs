@@ -16,6 +16,10 @@ use core::{
     pin::Pin, //
 };
 use kernel::{
+    alloc::{
+        flags::GFP_KERNEL_ACCOUNT,
+        Flags, //
+    },
     new_mutex,
     prelude::*,
     sync::{
@@ -28,6 +32,10 @@ use kernel::{
     }, //
 };
 
+/// What users make the core keep is charged to them (`__GFP_ACCOUNT`): the extents and the indexes
+/// of their files, and lists of the blocks that they hold.
+const ACCOUNTED: Flags = GFP_KERNEL_ACCOUNT;
+
 /// A vector that reports when memory runs out.
 pub struct Vec<T>(KVVec<T>);
 
@@ -39,14 +47,12 @@ impl<T> Vec<T> {
 
     /// Makes room for `more` elements.
     pub fn reserve(&mut self, more: usize) -> Result {
-        self.0
-            .reserve(more, GFP_KERNEL)
-            .map_err(|_| Error::NoMemory)
+        self.0.reserve(more, ACCOUNTED).map_err(|_| Error::NoMemory)
     }
 
     /// Appends `value`.
     pub fn push(&mut self, value: T) -> Result {
-        self.0.push(value, GFP_KERNEL).map_err(|_| Error::NoMemory)
+        self.0.push(value, ACCOUNTED).map_err(|_| Error::NoMemory)
     }
 
     /// Takes the last element off.
@@ -83,14 +89,14 @@ impl<T: Clone> Vec<T> {
     /// Makes it `len` elements long, with copies of `value` if it was shorter.
     pub fn resize(&mut self, len: usize, value: T) -> Result {
         self.0
-            .resize(len, value, GFP_KERNEL)
+            .resize(len, value, ACCOUNTED)
             .map_err(|_| Error::NoMemory)
     }
 
     /// Appends copies of the elements of `slice`.
     pub fn extend(&mut self, slice: &[T]) -> Result {
         self.0
-            .extend_from_slice(slice, GFP_KERNEL)
+            .extend_from_slice(slice, ACCOUNTED)
             .map_err(|_| Error::NoMemory)
     }
 }

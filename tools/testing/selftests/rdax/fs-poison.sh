@@ -114,7 +114,7 @@ data_block()
 # The file system says it, and says it once.
 said_once()
 {
-	eq "$(dmesg_has "rdaxfs: $DISK: $1" | wc -l)" 1 "$1"
+	eq "$(dmesg_has "rdaxfs \\($DISK\\): $1" | wc -l)" 1 "$1"
 }
 
 # --- data
