@@ -79,6 +79,7 @@ fn is_rdaxfs(medium: &Pmem) -> bool {
     medium.load(0, &mut bytes).is_err() || format_types::SuperBlock::has_magic(&bytes)
 }
 
+#[inline(never)]
 fn mount(sb: &SuperBlock<Rdaxfs, New>, request: Request, log: &Log) -> Result<Arc<Volume<Pmem>>> {
     let options = MountOptions {
         read_only: request.read_only,
@@ -97,7 +98,7 @@ fn mount(sb: &SuperBlock<Rdaxfs, New>, request: Request, log: &Log) -> Result<Ar
         }
         errno(error)
     };
-    let (volume, orphans) = read(open(sb, request, log)?, options)?.map_err(failed)?;
+    let (volume, orphans) = read(open(sb, request, log)?, options).map_err(failed)?;
     volume.start(&orphans, &options).map_err(failed)?;
     tell_recovery(log, &volume.recovery());
     if let Some((count, first)) = volume.damage() {
@@ -121,15 +122,33 @@ fn open(sb: &SuperBlock<Rdaxfs, New>, request: Request, log: &Log) -> Result<Pme
 
 /// Reads a volume. What is returned is not on the stack: mounting goes on from there.
 #[inline(never)]
-fn read(
-    medium: Pmem,
-    mut options: MountOptions,
-) -> Result<CoreResult<(Arc<Volume<Pmem>>, Orphans)>> {
+fn read(medium: Pmem, mut options: MountOptions) -> CoreResult<(Arc<Volume<Pmem>>, Orphans)> {
     options.huge_offset = medium.volume().phys_offset_in_huge().unwrap_or(0);
-    match Volume::read(medium, &options) {
-        Ok((volume, orphans)) => Ok(Ok((Arc::new(volume, GFP_KERNEL)?, orphans))),
-        Err(error) => Ok(Err(error)),
+    Volume::read(medium, &options, |volume| {
+        Arc::new(volume, GFP_KERNEL).map_err(|_| CoreError::NoMemory)
+    })
+}
+
+/// Tells the VFS and the log what the superblock says.
+#[inline(never)]
+fn describe(sb: &SuperBlock<Rdaxfs, New>, core: &Volume<Pmem>, log: &Log) {
+    let on_medium = core.superblock();
+    sb.set_uuid(&on_medium.uuid);
+    if on_medium.state() == State::Errors {
+        log.warn(fmt!("has errors; run fsck.rdaxfs"));
     }
+}
+
+/// Returns what is kept with the volume.
+#[inline(never)]
+fn mounted(
+    sb: &SuperBlock<Rdaxfs, New>,
+    core: Arc<Volume<Pmem>>,
+    log: Log,
+    options: &Options,
+) -> Result<Arc<Mount>> {
+    let mount = Mount::new(core, log, sb.id(), options, sb.type_data())?;
+    Ok(Arc::new(mount, GFP_KERNEL)?)
 }
 
 fn tell_failure(log: &Log, error: CoreError) {
@@ -198,13 +217,8 @@ impl FileSystem for Rdaxfs {
         sb.set_max_size(MAX_FILE_SIZE);
         sb.set_time_range(i64::MIN, i64::MAX);
         sb.set_posix_acl();
-        let on_medium = core.superblock();
-        sb.set_uuid(&on_medium.uuid);
-        if on_medium.state() == State::Errors {
-            log.warn(fmt!("has errors; run fsck.rdaxfs"));
-        }
-        let mount = Mount::new(core, log, sb.id(), options, sb.type_data())?;
-        Ok(Arc::new(mount, GFP_KERNEL)?)
+        describe(sb, &core, &log);
+        mounted(sb, core, log, options)
     }
 
     fn root(sb: &SuperBlock<Self>) -> Result<ARef<Inode<Self>>> {

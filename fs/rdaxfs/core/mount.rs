@@ -67,19 +67,24 @@ impl<M: Medium> Volume<M> {
     ///
     /// Apart from replaying the journal, nothing is stored unless all of the volume is good.
     pub fn mount(medium: M, options: &MountOptions) -> Result<Self> {
-        let (volume, orphans) = Self::read(medium, options)?;
+        let (volume, orphans) = Self::read(medium, options, Ok)?;
         volume.start(&orphans, options)?;
         Ok(volume)
     }
 
     /// Does the first half of [`mount`](Self::mount): all that is read. The volume takes no changes
-    /// yet. Returns the inodes without a name, too, for [`start`](Self::start).
+    /// yet. Returns it as `place` does, which can put it to the heap, and the inodes without a name
+    /// for [`start`](Self::start).
     #[inline(never)]
-    pub fn read(medium: M, options: &MountOptions) -> Result<(Self, Orphans)> {
+    pub fn read<P>(
+        medium: M,
+        options: &MountOptions,
+        place: impl FnOnce(Self) -> Result<P>,
+    ) -> Result<(P, Orphans)> {
         let opened = open(&medium, options)?;
         let mut orphans = Vec::new();
         let known = scan(&medium, opened.layout, options, &mut orphans)?;
-        let volume = Self::new(medium, opened, known, options.seed)?;
+        let volume = Self::place(medium, opened, known, options.seed, place)?;
         Ok((volume, Orphans(orphans)))
     }
 

@@ -146,13 +146,14 @@ impl Opened {
 
 impl<M: Medium> Volume<M> {
     #[inline(never)]
-    pub(crate) fn new(
+    pub(crate) fn place<P>(
         medium: M,
         opened: Opened,
         (space, inodes): (Space, InodeTable),
         seed: u64,
-    ) -> Result<Self> {
-        Ok(Self {
+        place: impl FnOnce(Self) -> Result<P>,
+    ) -> Result<P> {
+        place(Self {
             medium,
             layout: opened.layout,
             journal: Journal::new(opened.layout)?,
