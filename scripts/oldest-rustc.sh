@@ -49,22 +49,22 @@ inside() {
 	local out=$1
 	shift
 	as_root unshare --mount --propagation private --fork bash -euc '
-		root=$1 source=$2 tree=$3 out=$4
-		shift 4
+		root=$1 source=$2 tree=$3 out=$4 cargo=$5
+		shift 5
 		mkdir -p "$root"/{source,tree,out,cargo}
 		mount --bind "$source" "$root/source"
 		mount -o remount,bind,ro "$root/source"
 		mount --bind "$tree" "$root/tree"
 		mount -o remount,bind,ro "$root/tree"
 		mount --bind "$out" "$root/out"
-		if [ -d "$CARGO/registry" ]; then
-			mount --bind "$CARGO" "$root/cargo"
+		if [ -d "$cargo/registry" ]; then
+			mount --bind "$cargo" "$root/cargo"
 			mount -o remount,bind,ro "$root/cargo"
 		fi
 		mount -t proc proc "$root/proc"
 		mount --rbind /dev "$root/dev"
 		exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/out LC_ALL=C \
-			"$@"' - "$root" "$source" "$RDAX_TOP" "$out" "$@"
+			"$@"' - "$root" "$source" "$RDAX_TOP" "$out" "${CARGO_HOME:-$HOME/.cargo}" "$@"
 }
 
 # Every option that a fragment switches on has survived Kconfig's dependencies.
@@ -101,20 +101,26 @@ build_modules() {
 		{ grep -vE '^WARNING: (modpost|Symbol version)' "$kernel/modules.log" >&2; return 1; }
 }
 
-# The library crates that the tools and the kernel share. The tools themselves
-# may need more: their dependencies choose.
+# The crates that run on the host, with what cargo has fetched for the machine's
+# own rustc: of a dependency that needs a newer one cargo says so.
 check_crates() {
 	inside "$kernel" bash -euc '
-		export CARGO_HOME=/out/cargo-home CARGO_TARGET_DIR=/out/cargo-target RUSTFLAGS=-Dwarnings
+		export CARGO_HOME=/out/cargo CARGO_TARGET_DIR=/out/cargo-target RUSTFLAGS=-Dwarnings
 		mkdir -p $CARGO_HOME
-		[ ! -d /cargo/registry ] || [ -e $CARGO_HOME/registry ] || cp -r /cargo/registry $CARGO_HOME/
-		for crate in /tree/fs/rdaxfs/format /tree/fs/rdaxfs/core; do
-			[ ! -e $crate/Cargo.toml ] ||
-				cargo check --quiet --locked --offline --lib --manifest-path $crate/Cargo.toml
-		done' >"$kernel/crates.log" 2>&1 || { cat "$kernel/crates.log" >&2; return 1; }
+		# The tree is read-only, and cargo writes lock files.
+		rm -rf /out/crates $CARGO_HOME/registry
+		mkdir -p /out/crates/fs/rdaxfs /out/crates/tools
+		cp -r /cargo/registry $CARGO_HOME/
+		cp -r /tree/fs/rdaxfs/{format,core} /out/crates/fs/rdaxfs/
+		cp -r /tree/tools/progs /out/crates/tools/
+		rm -f /out/crates/fs/rdaxfs/*/Cargo.lock
+		for crate in fs/rdaxfs/format fs/rdaxfs/core; do
+			cargo check --quiet --offline --lib --manifest-path /out/crates/$crate/Cargo.toml
+		done
+		cargo check --quiet --offline --manifest-path /out/crates/tools/progs/Cargo.toml
+		rm -rf /out/crates' >"$kernel/crates.log" 2>&1 || { cat "$kernel/crates.log" >&2; return 1; }
 }
 
-export CARGO=${CARGO_HOME:-$HOME/.cargo}
 [ -e "$root.complete" ] || with_lock "$SUITE-root" make_root
 versions=$(as_root chroot "$root" sh -c 'rustc --version; bindgen --version; gcc -dumpfullversion' |
 	paste -sd ' ')
