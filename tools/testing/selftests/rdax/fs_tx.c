@@ -21,7 +21,7 @@ static void open_stats(const char *path)
 		fail("%s: %m", path);
 }
 
-static unsigned long long transactions(void)
+static long long transactions(void)
 {
 	static const char name[] = "transactions ";
 	char text[4096], *at;
@@ -31,7 +31,7 @@ static unsigned long long transactions(void)
 	text[len] = 0;
 	at = strstr(text, name);
 	must(at);
-	return strtoull(at + strlen(name), NULL, 10);
+	return strtoll(at + strlen(name), NULL, 10);
 }
 
 /*
@@ -40,16 +40,15 @@ static unsigned long long transactions(void)
  */
 #define between(min, max, op)						\
 	do {								\
-		unsigned long long before_, took_;			\
+		long long before_, took_;				\
 									\
 		next_tick();						\
 		before_ = transactions();				\
 		if (!(op))						\
 			fail("%s: %m", #op);				\
 		took_ = transactions() - before_;			\
-		if (took_ < (unsigned int)(min) ||		\
-		    took_ > (unsigned int)(max))			\
-			fail("%s: %llu transactions, want %d to %d",	\
+		if (took_ < (min) || took_ > (max))			\
+			fail("%s: %lld transactions, want %d to %d",	\
 			     #op, took_, min, max);			\
 	} while (0)
 
