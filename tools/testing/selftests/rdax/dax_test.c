@@ -102,6 +102,14 @@ int run_cmd(const struct cmd *cmds, int argc, char **argv)
 	return 1;
 }
 
+int time_factor(void)
+{
+	const char *text = getenv("RDAX_TIMEOUT");
+	int factor = text ? atoi(text) : 1;
+
+	return factor > 1 ? factor : 1;
+}
+
 bool is_dax(int fd)
 {
 	struct statx stx;

@@ -114,4 +114,10 @@ int try_copy(void *dst, const void *src, size_t len);
 
 u64 prng(u64 *state);
 
+/*
+ * RDAX_TIMEOUT, 1 or more: what only keeps a test that hangs from doing so for ever is
+ * multiplied by it. Other bounds of time are by the clock of dax_clock.h.
+ */
+int time_factor(void);
+
 #endif

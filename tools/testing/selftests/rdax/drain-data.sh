@@ -30,7 +30,7 @@ data()
 	tr '\0' '\356' </dev/zero | dd of="$MNT/poison" bs=1M status=none 2>"$TMP/full" || :
 	sync "$MNT/poison"
 	rm "$MNT/poison"
-	timeout $((SECONDS_EACH * 3 + 120)) "$BIN/fs_drain_data" "$MNT/f" \
+	limited $((SECONDS_EACH * 3 + 120)) "$BIN/fs_drain_data" "$MNT/f" \
 		"$1" "$2" "$SECONDS_EACH" "$SEED" "$RDAX_DISK"
 	md5sum <"$MNT/f" >"$TMP/sum"
 	umount "$MNT"
@@ -53,7 +53,7 @@ peer()
 	command -v "mkfs.$1" || skip "no mkfs.$1"
 	do_mkfs "$1" "$DEV"
 	mount_dax "$1" "$DEV"
-	timeout 60 "$BIN/fs_drain_data" "$MNT/f" pmd unheld 3 "$SEED" - ||
+	limited 60 "$BIN/fs_drain_data" "$MNT/f" pmd unheld 3 "$SEED" - ||
 		echo "$1: not as the model says"
 	umount "$MNT"
 }

@@ -24,7 +24,7 @@ strict()
 # run PROGRAM TEST ARGS...: in a directory of its own.
 run()
 {
-	timeout 60 "$BIN/$1" "$2" "$MNT/$2.$RANDOM" "${@:3}"
+	limited 60 "$BIN/$1" "$2" "$MNT/$2.$RANDOM" "${@:3}"
 }
 
 deadlock()

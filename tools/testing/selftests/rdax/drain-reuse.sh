@@ -50,7 +50,7 @@ clean()
 directed()
 {
 	fresh 1 "$MNT"
-	timeout 120 "$BIN/fs_reuse" directed "$1" "$2" "$SLOW" \
+	limited 120 "$BIN/fs_reuse" directed "$1" "$2" "$SLOW" \
 		"$MNT" "${VOLUME}1"
 	clean 1 "$MNT"
 }
@@ -59,7 +59,7 @@ anything()
 {
 	fresh 1 "$MNT"
 	fresh 2 "$MNT2"
-	timeout $((SECONDS_EACH * 3 + 120)) \
+	limited $((SECONDS_EACH * 3 + 120)) \
 		"$BIN/fs_reuse" random "$SECONDS_EACH" "$SEED" "$SLOW" \
 		"$MNT" "${VOLUME}1" "$MNT2" "${VOLUME}2"
 	clean 1 "$MNT"
@@ -69,7 +69,7 @@ anything()
 storm()
 {
 	fresh 1 "$MNT"
-	timeout $((SECONDS_EACH * 3 + 120)) \
+	limited $((SECONDS_EACH * 3 + 120)) \
 		"$BIN/fs_reuse_storm" "$SECONDS_EACH" "$SEED" "$SLOW" \
 		"$MNT" "${VOLUME}1"
 	clean 1 "$MNT"
@@ -93,7 +93,7 @@ peer()
 	do_mkfs "$1" "$DEV"
 	mount_dax "$1" "$DEV"
 	for what in truncate punch collapse insert rename unlink; do
-		timeout 30 "$BIN/fs_reuse_peer" take "$MNT/$what" "$what" ||
+		limited 30 "$BIN/fs_reuse_peer" take "$MNT/$what" "$what" ||
 			echo "$1: $what: cannot say"
 	done
 	umount "$MNT"

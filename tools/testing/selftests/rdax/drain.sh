@@ -6,6 +6,9 @@
 # do is recorded, not judged, and no drain of theirs is waited for much longer
 # than RDAX_CONTROL_MS. A table of the three is printed in the end.
 #
+# All times are by machine_now() (dax_clock.h): that the host runs something else than this
+# machine is no part of them.
+#
 #  1 A page is pinned, a truncate waits for it, somebody touches the page, the pin
 #    is released: the truncate returns within 50 ms of that. Who touches it is
 #    another thread, or the one that has the pin and does not release it before.
@@ -16,8 +19,7 @@
 #	2 * hold + unmap
 #
 #    hold: the longest hold in the same storm, from the beginning of the call that
-#    pins to the end of the one that releases, by CLOCK_MONOTONIC as the holder reads
-#    it. Holds whose pinning call a drain could have delayed do not count: those
+#    pins to the end of the one that releases, as the holder reads the clock. Holds whose pinning call a drain could have delayed do not count: those
 #    that a drain overlaps before the call has returned.
 #    unmap: the longest drain of as many pages of another file, mapped likewise, which
 #    nobody holds, during storms of as many threads.

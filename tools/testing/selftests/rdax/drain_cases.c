@@ -23,7 +23,7 @@ struct file {
 	int pin;
 	/* Who touches the page is who holds it. */
 	bool own;
-	/* When a page began to be released. */
+	/* When a page began to be released, by machine_now(). */
 	long long released;
 };
 
@@ -65,7 +65,7 @@ static void release(struct file *f, off_t off)
 {
 	char buf[PAGE];
 
-	f->released = now();
+	f->released = machine_now();
 	if (f->pin < 0) {
 		must_eq(read(f->pipe[0], buf, PAGE), PAGE);
 		verify(buf, PAGE, 1, off);
@@ -286,9 +286,9 @@ static void *unlinker(void *arg)
 {
 	struct drain *d = arg;
 
-	d->begun = now();
+	d->begun = machine_now();
 	must(!unlink("f"));
-	d->ended = now();
+	d->ended = machine_now();
 	return NULL;
 }
 
@@ -322,6 +322,7 @@ static void cmd_unlink(char **argv)
 	/* Whatever a child inherits would keep the file. */
 	must(!munmap(map, SIZE) && !close(fd));
 	h = start_holder(argv[2]);
+	machine_now();
 	must(!pthread_create(&d.thread, NULL, unlinker, &d));
 	if (!drain_ended(&d, now() + limit())) {
 		promise(false, "unlink did not end within %lld ms", limit() / MS);

@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include "dax_clock.h"
 #include "fs_pin.h"
 
 #ifndef FALLOC_FL_WRITE_ZEROES
@@ -21,8 +22,8 @@
 #endif
 
 /* How long to wait for what must come, in milliseconds. */
-#define LIMIT		20000
-/* What does not wait at all; CPUs are emulated, and slow. In milliseconds. */
+#define LIMIT		(20000 * time_factor())
+/* What does not wait at all; CPUs are emulated, and slow. In milliseconds, by machine_ms(). */
 #define SOON		1500
 /* Of rust/rdax/gate/patience.rs, in milliseconds. */
 #define PATIENCE_FIRST	40
@@ -65,10 +66,10 @@ static inline long long patience(unsigned int tickets)
 	return 2 * sum + SOON;
 }
 
-/* The same time must not be over yet. */
+/* So many milliseconds since @begun, by machine_ms(), must not be over yet. */
 static inline void want_within(const char *what, long long begun, long long ms)
 {
-	long long took = now_ms() - begun;
+	long long took = machine_ms() - begun;
 
 	note("%s: %lld ms, allowed are %lld", what, took, ms);
 	if (took > ms && !is_control())

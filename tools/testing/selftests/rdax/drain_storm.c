@@ -131,7 +131,7 @@ static void *holder(void *arg)
 	while (!__atomic_load_n(&storm.over, __ATOMIC_RELAXED)) {
 		h = choose(t);
 		drains = get(&storm.drains);
-		begun = now();
+		begun = machine_now();
 		if (!take(t, &h)) {
 			t->refused++;
 			pause_for(MS);
@@ -141,7 +141,7 @@ static void *holder(void *arg)
 		if (holds_longer())
 			pause_for(prng(&t->seed) % LONGEST_HOLD);
 		let_them_go(t, &h);
-		took = now() - begun;
+		took = machine_now() - begun;
 		t->holds++;
 		/* Else a drain may have kept it waiting. */
 		if (drains == called && drains % 2 == 0 && took > t->longest)
@@ -261,6 +261,7 @@ static void one_storm(int n, int drains)
 	storm.over = false;
 	storm.drains = 0;
 	fill_file(storm.fd, storm.map);
+	machine_now();
 	start_threads(threads, n);
 	while (ended < drains) {
 		took[ended] = drain_unheld(other.fd, other.map, ended % 2);

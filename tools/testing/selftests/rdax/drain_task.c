@@ -100,7 +100,7 @@ static void end_holder(const char *how, const char *end)
 	start(&t, holder, &h);
 	want_ready(&t);
 	d = drain_start(h.fd, "punch");
-	released = now_ms();
+	released = machine_ms();
 	if (!strcmp(h.end, "kill"))
 		must(!kill(t.pid, SIGKILL));
 	else
@@ -145,7 +145,7 @@ static void inherit(const char *how)
 	must_eq(end_of(t.pid, LIMIT), 0);
 	must_eq(end_of(d.pid, 10 * PATIENCE_FIRST), -1);
 	must(drain_is_shown(&d));
-	released = now_ms();
+	released = machine_ms();
 	must(!kill(child, SIGKILL));
 	want_drained(&d, released);
 	must_eq(end_of(child, LIMIT), SIGKILL);
@@ -182,7 +182,7 @@ static void cmd_handed_on(char **argv)
 	must(!pipe2(fds, O_CLOEXEC) && !pipe2(out, O_CLOEXEC));
 	must_eq(vmsplice(fds[1], &iov, 1, 0), PAGE);
 	d = drain_start(fd, "truncate");
-	begun = now_ms();
+	begun = machine_ms();
 	pid = fork();
 	must(pid >= 0);
 	if (!pid) {
@@ -223,12 +223,12 @@ static void cmd_fork(char **argv)
 	pin = pin_by("plain", RDAX_PIN_WRITE, fd, inherited, FIRST);
 	must(pin >= 0);
 	d = drain_start(fd, "punch");
-	begun = now_ms();
+	begun = machine_ms();
 	start(&t, heir, NULL);
 	want_ready(&t);
 	want_within("child", begun, patience(1));
 	must(drain_is_shown(&d));
-	begun = now_ms();
+	begun = machine_ms();
 	let_go(pin);
 	want_drained(&d, begun);
 	go_on(&t);
@@ -318,7 +318,7 @@ static bool try_change(struct pair *p)
 	start(&t, changer, p);
 	tid = hear_pid(&t);
 	want_waiting(p->fd, tid, '?');
-	begun = now_ms();
+	begun = machine_ms();
 	go_on(&t);
 	if (ends) {
 		want_silence(&t);
@@ -353,7 +353,7 @@ static void change_beside(const char *what)
 	for (tries = 0; tries < 10 && !waited; tries++)
 		waited = try_change(&p);
 	must(waited && drain_is_shown(&d));
-	released = now_ms();
+	released = machine_ms();
 	let_go(pin);
 	want_drained(&d, released);
 	verify_zero(p.map + FIRST, LAST + PAGE - FIRST);
@@ -389,13 +389,13 @@ static void cmd_moved(char **argv)
 	d = drain_start(p.fd, "punch");
 	/* With a ticket. */
 	verify(p.map + FIRST, 4 * PAGE, 1, FIRST);
-	begun = now_ms();
+	begun = machine_ms();
 	map = change(&p);
 	want_within(argv[1], begun, SOON);
 	must_fail(msync(p.map + FIRST, PAGE, MS_ASYNC), ENOMEM);
 	verify(map + FIRST, 4 * PAGE, 1, FIRST);
 	must(drain_is_shown(&d));
-	begun = now_ms();
+	begun = machine_ms();
 	let_go(pin);
 	want_drained(&d, begun);
 	verify_zero(map + FIRST, LAST - FIRST);

@@ -6,7 +6,7 @@
  * Environment:
  *   DRAIN_FS		the file system: what it does is asserted if it is rdaxfs
  *   DRAIN_RESULTS	a file that gets a line "key<tab>value" per result
- *   RDAX_LIMIT_MS	how long to wait for a drain of rdaxfs (15000)
+ *   RDAX_LIMIT_MS	how long to wait for a drain of rdaxfs (15000, times RDAX_TIMEOUT)
  *   RDAX_CONTROL_MS	how long to wait for one of another file system (1000)
  */
 #ifndef DRAIN_TEST_H
@@ -32,12 +32,12 @@ static inline int knob(const char *name, int value)
 	return text && *text ? atoi(text) : value;
 }
 
-/* How long to wait for a drain; longer than any of rdaxfs may take. */
+/* How long to wait for a drain; longer than any of rdaxfs may take on a busy machine. */
 static inline long long limit(void)
 {
 	if (is_control())
 		return knob("RDAX_CONTROL_MS", 1000) * MS;
-	return knob("RDAX_LIMIT_MS", 15000) * MS;
+	return knob("RDAX_LIMIT_MS", 15000) * MS * time_factor();
 }
 
 /* By how much the bounds are longer than those that are promised. */
@@ -47,7 +47,7 @@ static inline long long slack(void)
 }
 
 /* Until what nothing keeps from ending has ended. */
-#define RESCUED		(30000 * MS)
+#define RESCUED		(30000 * MS * time_factor())
 
 /* Fails, but for a control, unless what is promised holds. */
 #define promise(cond, ...)						\
@@ -89,17 +89,18 @@ struct drain {
 	bool truncate;
 	pthread_t thread;
 	bool joined;
+	/* By machine_now(). */
 	long long begun, ended;
 };
 
 static inline void drain_now(struct drain *d)
 {
-	d->begun = now();
+	d->begun = machine_now();
 	if (d->truncate)
 		must(!ftruncate(d->fd, d->off));
 	else
 		punch(d->fd, d->off, d->len);
-	d->ended = now();
+	d->ended = machine_now();
 }
 
 static inline void *drain_thread(void *arg)
@@ -113,6 +114,8 @@ static inline void drain_start(struct drain *d)
 	d->joined = false;
 	d->begun = 0;
 	d->ended = 0;
+	/* Starts the clock. */
+	machine_now();
 	must(!pthread_create(&d->thread, NULL, drain_thread, d));
 }
 

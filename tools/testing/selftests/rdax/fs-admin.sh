@@ -36,14 +36,14 @@ start_load()
 
 	coproc LOAD { exec "$BIN/fs_admin" load "$MNT/load"; }
 	LOAD_OUT=${LOAD[0]} LOAD_IN=${LOAD[1]} LOAD_RUN=$!
-	read -rt 60 -u "$LOAD_OUT" answer
+	read -rt "$(within 60)" -u "$LOAD_OUT" answer
 	eq "$answer" ready
 }
 
 counts()
 {
 	echo counts >&"$LOAD_IN"
-	read -rt 60 -u "$LOAD_OUT" COUNTS
+	read -rt "$(within 60)" -u "$LOAD_OUT" COUNTS
 }
 
 moving()

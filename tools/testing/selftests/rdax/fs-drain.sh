@@ -13,7 +13,7 @@ with()
 	shift 2
 
 	[ "$FS" != rdaxfs ] || mount -o "remount,$opts" "$MNT"
-	timeout 60 "$BIN/fs_drain" "$test" "$MNT/$test.$RANDOM" "$@"
+	limited 60 "$BIN/fs_drain" "$test" "$MNT/$test.$RANDOM" "$@"
 	[ "$FS" != rdaxfs ] ||
 		mount -o "remount,drain=bounded,drain_ms=1000" "$MNT"
 }
@@ -33,7 +33,7 @@ held_umount()
 	begin=$SECONDS
 	hold "$1" "$MNT/held"
 	umount "$MNT"
-	[ $((SECONDS - begin)) -lt 60 ] || fail "umount took long"
+	[ $((SECONDS - begin)) -lt "$(within 60)" ] || fail "umount took long"
 	fs_clean "$FS" "$DEV"
 	mount_dax "$FS" "$DEV"
 	"$BIN/fs_drain" check "$MNT/held" "$2"

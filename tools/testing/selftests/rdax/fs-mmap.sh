@@ -21,7 +21,7 @@ msync_remount()
 
 truncate_race()
 {
-	timeout 300 "$BIN/dax_io" truncate-race "$MNT/race" 60
+	limited 300 "$BIN/dax_io" truncate-race "$MNT/race" 60
 	rm "$MNT/race"
 }
 

@@ -80,7 +80,7 @@ with()
 
 	load_pin
 	[ "$FS" != rdaxfs ] || mount -o "remount,$opts" "$MNT"
-	timeout 60 "$BIN/$program" "$test" "$MNT/$test.$RANDOM" "$@"
+	limited 60 "$BIN/$program" "$test" "$MNT/$test.$RANDOM" "$@"
 	[ "$FS" != rdaxfs ] ||
 		mount -o "remount,drain=bounded,drain_ms=1000" "$MNT"
 }

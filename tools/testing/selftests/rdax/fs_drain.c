@@ -16,9 +16,9 @@
 #define RW	(PROT_READ | PROT_WRITE)
 #define SIZE	(2 * PMD)
 #define DELAY	(300 * MS)
-/* From the release of a page to the end of what waited for it. */
+/* From the release of a page to the end of what waited for it, by machine_now(). */
 #define PROMPT	(50 * MS)
-/* What does not wait. Emulated CPUs are slow, drain_ms is 10000 there. */
+/* What does not wait, likewise. Emulated CPUs are slow, drain_ms is 10000 there. */
 #define SOON	(5000 * MS)
 
 /* A mapped file of SIZE bytes, pattern 1. */
@@ -76,7 +76,7 @@ static void *truncator(void *arg)
 	struct held *h = arg;
 
 	must(!ftruncate(h->fd, 0));
-	return (void *)(intptr_t)now();
+	return (void *)(intptr_t)machine_now();
 }
 
 static void *toucher(void *arg)
@@ -100,9 +100,9 @@ static void cmd_refault(char **argv)
 	catch_sigbus();
 	/* Unmapping takes its time, too. */
 	h = map_file("other", argv[1]);
-	begun = now();
+	begun = machine_now();
 	truncator(&h);
-	bound += now() - begun;
+	bound += machine_now() - begun;
 	drop(&h);
 	h = map_file("f", argv[1]);
 	pin(&h, PAGE);
@@ -112,7 +112,7 @@ static void cmd_refault(char **argv)
 	must(!pthread_create(&touch, NULL, toucher, &h));
 	pause_until(begun + 2 * DELAY);
 	want_size("f", SIZE);
-	released = now();
+	released = machine_now();
 	release(&h, 1, PAGE);
 	must(!pthread_join(trunc, &ret));
 	must(!pthread_join(touch, NULL));
@@ -164,9 +164,9 @@ static void cmd_storm(char **argv)
 		must(!pthread_create(&threads[i], NULL, holder, &held));
 	for (i = 0; i < PUNCHES; i++) {
 		pause_until(now() + 20 * MS);
-		begun = now();
+		begun = machine_now();
 		punch(storm.fd, 0, PMD);
-		took = now() - begun;
+		took = machine_now() - begun;
 		if (took > worst)
 			worst = took;
 	}
@@ -234,9 +234,9 @@ static void cmd_unlink(char **argv)
 	h.map = NULL;
 	close(h.fd);
 	h.fd = -1;
-	begun = now();
+	begun = machine_now();
 	must(!unlink("f"));
-	took = now() - begun;
+	took = machine_now() - begun;
 	note("unlink took %lld us", took / 1000);
 	must(took < SOON);
 	left = free - free_blocks();
@@ -256,9 +256,9 @@ static void cmd_far(char **argv)
 	enter(argv[0]);
 	h = map_file("f", argv[1]);
 	pin(&h, 0);
-	begun = now();
+	begun = machine_now();
 	punch(h.fd, 3 << 20, 1 << 20);
-	took = now() - begun;
+	took = machine_now() - begun;
 	note("punch took %lld us", took / 1000);
 	must(took < SOON);
 	verify(h.map, 3 << 20, 1, 0);

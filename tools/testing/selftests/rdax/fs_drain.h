@@ -5,6 +5,7 @@
 
 #include <sys/statvfs.h>
 
+#include "dax_clock.h"
 #include "fs_test.h"
 
 static inline void pause_until(long long when)
@@ -47,7 +48,7 @@ static inline unsigned long long free_blocks_warm(void)
 /* Blocks come back some time after the last reference. */
 static inline void want_free(unsigned long long want)
 {
-	long long end = now() + 50 * 1000 * MS;
+	long long end = now() + 50 * 1000 * MS * time_factor();
 
 	while (free_blocks() != want) {
 		if (now() > end)

@@ -21,10 +21,10 @@
 #endif
 /* Long enough that who does not wait has gone on. */
 #define DELAY	(300 * MS)
-/* From letting go to the end of what waited for it; emulated CPUs are slow. */
+/* From letting go to the end of what waited for it, by machine_now(). */
 #define PROMPT	(200 * MS)
 /* How long to wait for what must come, in milliseconds. */
-#define LIMIT	20000
+#define LIMIT	(20000 * time_factor())
 
 /* What takes a page away from a file, on a thread. */
 struct taker {
@@ -39,7 +39,7 @@ static void *taker(void *arg)
 	struct taker *t = arg;
 
 	punch(t->fd, t->off, PAGE);
-	__atomic_store_n(&t->done, now(), __ATOMIC_RELEASE);
+	__atomic_store_n(&t->done, machine_now(), __ATOMIC_RELEASE);
 	return NULL;
 }
 
@@ -53,6 +53,7 @@ static void take(struct taker *t, int fd, off_t off)
 	t->fd = fd;
 	t->off = off;
 	t->done = 0;
+	machine_now();
 	must(!pthread_create(&t->thread, NULL, taker, t));
 }
 
@@ -125,7 +126,7 @@ static void cmd_wanted(char **argv)
 	want_listed(fd, 1);
 	/* The page is the file's still. */
 	dma_fill(pin, 0, PAGE, SEED);
-	released = now();
+	released = machine_now();
 	must(!ioctl(pin, RDAX_PIN_RELEASE));
 	want_taken(&t, released);
 	must(status_of(pin).released_ns > status.wanted_ns);
@@ -166,7 +167,7 @@ static void *late_pin(void *arg)
 
 	l->pin = pin_by(l->how, RDAX_PIN_WRITE, l->fd, l->map, PAGE);
 	must(l->pin >= 0);
-	__atomic_store_n(&l->done, now(), __ATOMIC_RELEASE);
+	__atomic_store_n(&l->done, machine_now(), __ATOMIC_RELEASE);
 	return NULL;
 }
 
@@ -193,7 +194,7 @@ static void cmd_closed(char **argv)
 	pause_for(DELAY);
 	must(!__atomic_load_n(&late.done, __ATOMIC_ACQUIRE) && !is_done(&t));
 	dma_fill(pin, 0, PAGE, SEED);
-	released = now();
+	released = machine_now();
 	let_go(pin);
 	must(!pthread_join(t.thread, NULL));
 	must(!pthread_join(thread, NULL));

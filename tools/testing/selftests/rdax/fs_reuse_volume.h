@@ -41,7 +41,7 @@ static inline void want_free(const struct volume *v)
 {
 	int i;
 
-	for (i = 0; free_blocks(v) != v->free && i < FREE_PATIENCE; i++)
+	for (i = 0; free_blocks(v) != v->free && i < FREE_PATIENCE * time_factor(); i++)
 		pause_ms(20);
 	must_eq(free_blocks(v), v->free);
 }

@@ -19,7 +19,7 @@ model()
 
 truncate_race()
 {
-	timeout 300 "$BIN/dax_io" truncate-race "$MNT/race" "$RACES"
+	limited 300 "$BIN/dax_io" truncate-race "$MNT/race" "$RACES"
 }
 
 fio_mmap()
