@@ -9,7 +9,10 @@ use crate::{
     error::errno,
     iomap,
     mount::checked,
-    node::sync_blocks,
+    node::{
+        read_extents,
+        sync_blocks, //
+    },
     stats::Fallback,
     Rdaxfs, //
 };
@@ -153,7 +156,7 @@ fn serve(fault: &VmFault<'_, Rdaxfs>) -> Result<Outcome, Obstacle> {
 fn prepare_huge(inode: &Inode<Rdaxfs>, lblk: u64, writes: bool) -> Result<Option<Fallback>> {
     let data = inode.data();
     let core = inode.sb().data().core();
-    let node = data.read();
+    let node = read_extents(inode, false)?;
     let found = core.map(&node, lblk, HUGE_BLOCKS).map_err(errno)?;
     drop(node);
     if found.len < HUGE_BLOCKS || !is_aligned(inode, &found) {

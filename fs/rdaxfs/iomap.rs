@@ -27,9 +27,8 @@ use crate::{
     error::errno,
     mount::checked,
     node::{
-        sync_blocks,
-        InodeData,
-        Shared, //
+        read_extents,
+        sync_blocks, //
     },
     stamp::known,
     Rdaxfs, //
@@ -42,7 +41,7 @@ use rdax::{
         Kind,
         Operations,
         Request, //
-    },
+    }, //
 };
 use rdaxfs_core::{
     format_types::{
@@ -82,18 +81,9 @@ fn is_written(mapping: &Mapping) -> bool {
     matches!(mapping.span, Span::Written(_))
 }
 
-/// Locks the node shared; waits for it unless the request must not.
-fn read_node<'a>(data: &'a InodeData, request: &Request) -> Result<Shared<'a>> {
-    if request.is_nowait() {
-        data.try_read()
-    } else {
-        Ok(data.read())
-    }
-}
-
 fn find(inode: &Inode<Rdaxfs>, request: &Request) -> Result<Mapping> {
     let data = inode.data();
-    let node = read_node(data, request)?;
+    let node = read_extents(inode, request.is_nowait())?;
     let (lblk, len) = blocks(request);
     let core = inode.sb().data().core();
     let found = core.map(&node, lblk, len).map_err(errno)?;
@@ -201,7 +191,7 @@ fn begin_write(inode: &Inode<Rdaxfs>, request: &Request) -> Result<Extent> {
     let core = inode.sb().data().core();
     let (lblk, len) = blocks(request);
     {
-        let node = read_node(data, request)?;
+        let node = read_extents(inode, request.is_nowait())?;
         let found = core.map(&node, lblk, len).map_err(errno)?;
         // `write()` of data that is there already, the most common one, takes no more than this.
         let inside = is_written(&found) && end_of(&found, request) <= node.size();

@@ -11,7 +11,10 @@
 //! While a node is locked, shared or exclusively, allocations do not call filesystems: reclaim could
 //! evict an inode, which needs the lock of its node, of the same class, and the locks of the core.
 
-use crate::Rdaxfs;
+use crate::{
+    mount::checked,
+    Rdaxfs, //
+};
 use core::ops::{
     Deref,
     DerefMut, //
@@ -207,6 +210,35 @@ impl Deref for Locked<'_> {
 impl DerefMut for Locked<'_> {
     fn deref_mut(&mut self) -> &mut Node {
         &mut self.node
+    }
+}
+
+/// Locks the node of an inode shared, with its extents as they are on the medium. With `nowait`,
+/// `EAGAIN` instead of waiting.
+///
+/// Where memory was short when they changed, they are read again here: a reader gets `ENOMEM` as long
+/// as it is short, and no longer.
+pub(crate) fn read_extents(
+    inode: &Inode<Rdaxfs>,
+    nowait: bool,
+) -> Result<Shared<'_>> {
+    let data = inode.data();
+    loop {
+        let node = match nowait {
+            true => data.try_read()?,
+            false => data.read(),
+        };
+        if !node.is_stale() {
+            return Ok(node);
+        }
+        drop(node);
+        if nowait {
+            return Err(EAGAIN);
+        }
+        let sb = inode.sb();
+        let mut node = data.write();
+        checked(sb, sb.data().core().refresh(&mut node))?;
+        sync_blocks(inode, &node);
     }
 }
 
