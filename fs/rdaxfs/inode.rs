@@ -10,6 +10,7 @@ use crate::{
         InodeData, //
     },
     stamp::from_disk,
+    unfreed,
     Rdaxfs, //
 };
 use kernel::{
@@ -161,7 +162,9 @@ pub(crate) fn evict(inode: &Inode<Rdaxfs>) {
     let evicted = sb.data().core().evict(&mut node);
     drop(node);
     sb.data().watch_busy();
-    // If it is not freed now, the next mount frees it: until then it has a number, but no name, and is
-    // not read.
-    let _ = checked(sb, evicted);
+    // An eviction cannot fail. Where memory is short it is tried again; else the next mount frees the
+    // inode. Until then it has a number, but no name, and is not read.
+    if checked(sb, evicted).is_err_and(|error| error == ENOMEM) {
+        unfreed::note(sb, inode.ino());
+    }
 }

@@ -23,6 +23,7 @@ use crate::{
         Shown,
         Stats, //
     },
+    unfreed::Unfreed,
     Rdaxfs, //
 };
 use kernel::{
@@ -63,6 +64,7 @@ use rdax::{
 use rdaxfs_core::{
     format_types::BLOCK_SIZE,
     Error as CoreError,
+    Hashed,
     Volume, //
 };
 
@@ -79,6 +81,7 @@ pub(crate) struct Mount {
     drain_ms: Atomic<u32>,
     /// Made read-only by an error: until it is mounted anew.
     stopped: Atomic<bool>,
+    unfreed: Unfreed,
     // Last: the device.
     core: Arc<Volume<Pmem>>,
 }
@@ -126,6 +129,7 @@ impl Mount {
             drain: Atomic::new(options.drain as u32),
             drain_ms: Atomic::new(options.drain_ms),
             stopped: Atomic::new(false),
+            unfreed: Unfreed::new()?,
             core,
         })
     }
@@ -140,6 +144,11 @@ impl Mount {
     /// The volume.
     pub(crate) fn core(&self) -> &Volume<Pmem> {
         &self.core
+    }
+
+    /// The inodes that there was no memory to free.
+    pub(crate) fn unfreed(&self) -> &Unfreed {
+        &self.unfreed
     }
 
     /// Its counters.
@@ -213,8 +222,23 @@ impl Mount {
     }
 }
 
+/// The number of an inode, when the volume has no inodes in memory any more: they hold the superblock.
+struct Last(u64);
+
+impl Hashed for Last {
+    fn ino(&self) -> u64 {
+        self.0
+    }
+}
+
 impl Drop for Mount {
     fn drop(&mut self) {
+        for ino in self.unfreed.take() {
+            // What fails here, the next mount frees.
+            if let Err(error) = self.core.free_unnamed(Last(ino)) {
+                self.fail(error);
+            }
+        }
         // There is nobody to tell, and a volume that is not marked clean is recovered.
         if let Err(error) = self.core.deactivate() {
             self.fail(error);

@@ -25,6 +25,7 @@ use crate::{
         Locked, //
     },
     stamp::Stamp,
+    unfreed,
     Rdaxfs, //
 };
 use kernel::{
@@ -141,6 +142,7 @@ fn create(
     make: impl FnOnce(&mut Node, &NewInode<'_>, NewNumber<'_>, DiskTime) -> CoreResult<Node>,
 ) -> Result<Fresh<Rdaxfs>> {
     let sb = dir.sb();
+    unfreed::free(sb);
     let unhashed = sb.new_inode()?;
     let inherited = dir.inherit_acl(creation.mode)?;
     let owner = unhashed.init_owner(idmap, dir, inherited.mode);
@@ -256,6 +258,7 @@ impl DirOperations for Rdaxfs {
 
     fn unlink(dir: &Inode<Self>, name: &[u8], inode: &Inode<Self>) -> Result {
         let sb = dir.sb();
+        unfreed::free(sb);
         let stamp = Stamp::new([Some(dir), Some(inode)]);
         let [Some(mut dir_node), Some(mut node)] = lock_all([Some(dir), Some(inode)]) else {
             return Err(EINVAL);
@@ -279,6 +282,7 @@ impl DirOperations for Rdaxfs {
 
     fn rename(rename: &Rename<'_, Self>) -> Result {
         let sb = rename.old_dir.sb();
+        unfreed::free(sb);
         let to = (rename.new_dir.ino() != rename.old_dir.ino()).then_some(rename.new_dir);
         let inodes = [Some(rename.old_dir), to, Some(rename.inode), rename.target];
         // In this order: see `reserve`.

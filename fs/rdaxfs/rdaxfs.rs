@@ -32,6 +32,7 @@ mod stamp;
 mod stats;
 mod super_block;
 mod truncate;
+mod unfreed;
 mod xattr;
 
 use kernel::{

@@ -18,6 +18,7 @@ use crate::{
     node::InodeData,
     options::Options,
     stamp::to_disk,
+    unfreed,
     Rdaxfs, //
 };
 use kernel::{
@@ -234,6 +235,7 @@ impl FileSystem for Rdaxfs {
         let mount = sb.data();
         if request.change && request.read_only != sb.is_read_only() {
             if request.read_only {
+                unfreed::free(sb);
                 checked(sb, mount.core().deactivate())?;
             } else if let Some((count, first)) = mount.core().damage() {
                 // What is free is not known.
