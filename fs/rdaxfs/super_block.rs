@@ -148,7 +148,11 @@ fn mounted(
     log: Log,
     options: &Options,
 ) -> Result<Arc<Mount>> {
-    let mount = Mount::new(core, log, sb.id(), options, sb.type_data())?;
+    let mount = Mount::new(core.clone(), log, sb.id(), options, sb.type_data());
+    // The volume says that it is in use. A `Mount` that is dropped takes that back.
+    let mount = mount.inspect_err(|_| {
+        let _ = core.deactivate();
+    })?;
     Ok(Arc::new(mount, GFP_KERNEL)?)
 }
 
