@@ -28,6 +28,20 @@ static inline struct fail_nth fail_nth_begin(unsigned long n)
 	return nth;
 }
 
+/*
+ * With @nth armed: not only that one, but all from there on. The attributes must
+ * have probability 100, times -1 and task-filter, see lasting_injection().
+ */
+static inline void fail_lasting(bool on)
+{
+	static int fd = -1;
+
+	if (fd < 0)
+		fd = open("/proc/self/make-it-fail", O_WRONLY | O_CLOEXEC);
+	must(fd >= 0);
+	must(pwrite(fd, on ? "1" : "0", 1, 0) == 1);
+}
+
 /* How many allocations were missing to the n-th: 0 if it has failed. */
 static inline unsigned long fail_nth_end(struct fail_nth nth)
 {

@@ -1,0 +1,82 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Memory runs out in each operation, at each of its allocations: fs_fail.h, and
+# the groups fs_fail_names.c, fs_fail_attr.c, fs_fail_data.c, fs_fail_mount.c.
+# drain_fail.c does the same for pins and drains, see drain-life.sh.
+#
+#   RDAX_FAIL_STEP   only every so many allocations; 1: all
+#   RDAX_FAIL_FIRST  the first of them
+. "$(dirname "$0")/fs.sh"
+
+use_fs rdaxfs
+[ -d "$FAULT" ] || plan_skip "kernel without CONFIG_FAILSLAB"
+[ -e /proc/self/fail-nth ] || plan_skip "no /proc/self/fail-nth"
+
+on_exit()
+{
+	no_injection
+}
+
+# attributes PROBABILITY TIMES TASK-FILTER MIN-ORDER
+attributes()
+{
+	local d
+
+	for d in "$FAULT" "$FAULT_PAGE"; do
+		[ -d "$d" ] || continue
+		echo "$3" >"$d/task-filter"
+		echo "$1" >"$d/probability"
+		echo "$2" >"$d/times"
+	done
+	[ ! -e "$FAULT_PAGE/min-order" ] || echo "$4" >"$FAULT_PAGE/min-order"
+}
+
+# Of tasks that ask for it, and only while they do.
+begin_injection()
+{
+	injection N 0 0
+	attributes 100 -1 Y 0
+}
+
+no_injection()
+{
+	attributes 0 1 N 1
+	injection Y 0 0
+}
+
+# run PROGRAM ARGS...: with injection, and without whatever comes of it.
+run()
+{
+	local status=0
+
+	begin_injection
+	"$@" || status=$?
+	no_injection
+	return "$status"
+}
+
+# group GROUP MODE [NAME...]: operations of a group, all without names.
+group()
+{
+	mountpoint -q "$MNT" || fresh_fs
+	run "$BIN/fs_fail_$1" "$2" "$MNT/$1.$2" "${@:3}"
+	check_fs
+}
+
+mounts()
+{
+	! mountpoint -q "$MNT" || umount "$MNT"
+	mkdir -p "$TMP/mounts"
+	run "$BIN/fs_fail_mount" "$DEV" "$1" "$TMP/mounts/$1"
+	fs_clean rdaxfs "$DEV"
+	mount_dax rdaxfs "$DEV"
+}
+
+for mode in once lasting; do
+	for x in names attr data; do
+		t "$x: $mode" group "$x" "$mode"
+	done
+	t "mount: $mode" mounts "$mode"
+done
+run_fs_tests
