@@ -22,7 +22,8 @@ use crate::{
         setattr::Setattr,
         xattr,
         FileSystem,
-        Idmap, //
+        Idmap,
+        Timespec, //
     },
     iomap::Fiemap, //
 };
@@ -108,6 +109,10 @@ impl<T: DirOperations> Ops<T> {
 pub(super) struct InodeVTable<T: Operations>(PhantomData<T>);
 
 /// Whether changed times may wait.
+fn times<T: FileSystem>(inode: &Inode<T>) -> [Timespec; 3] {
+    [inode.atime(), inode.mtime(), inode.ctime()]
+}
+
 fn is_lazy(dirty: c_int) -> bool {
     dirty as u32 == bindings::inode_state_flags_enum_I_DIRTY_TIME
 }
@@ -159,6 +164,7 @@ impl<T: Operations> InodeVTable<T> {
         if !lazy && flags & bindings::RDAX_IOCB_NOWAIT as u32 != 0 {
             return EAGAIN.to_errno();
         }
+        let before = times(inode);
         // SAFETY: as above.
         let dirty = unsafe { bindings::inode_update_time(raw, kind, flags) };
         if dirty <= 0 {
@@ -169,7 +175,20 @@ impl<T: Operations> InodeVTable<T> {
             unsafe { bindings::__mark_inode_dirty(raw, dirty) };
             return 0;
         }
-        from_result(|| T::write_times(inode).map(|()| 0))
+        let set = times(inode);
+        from_result(|| match T::write_times(inode) {
+            Ok(()) => Ok(0),
+            Err(err) => {
+                // Unless another task has set them since.
+                if times(inode) == set {
+                    let [atime, mtime, ctime] = before;
+                    inode.set_atime(atime);
+                    inode.set_mtime(mtime);
+                    inode.set_ctime(ctime);
+                }
+                Err(err)
+            }
+        })
     }
 
     /// # Safety
