@@ -6,11 +6,10 @@
 //! Metadata is durable when the fault returns, so mappings with `MAP_SYNC` need nothing more.
 
 use crate::{
-    error::errno,
     iomap,
     mount::checked,
     node::{
-        read_extents,
+        map_extents,
         sync_blocks, //
     },
     stats::Fallback,
@@ -156,9 +155,7 @@ fn serve(fault: &VmFault<'_, Rdaxfs>) -> Result<Outcome, Obstacle> {
 fn prepare_huge(inode: &Inode<Rdaxfs>, lblk: u64, writes: bool) -> Result<Option<Fallback>> {
     let data = inode.data();
     let core = inode.sb().data().core();
-    let node = read_extents(inode, false)?;
-    let found = core.map(&node, lblk, HUGE_BLOCKS).map_err(errno)?;
-    drop(node);
+    let found = map_extents(inode, (lblk, HUGE_BLOCKS), false, |found, _| found)?;
     if found.len < HUGE_BLOCKS || !is_aligned(inode, &found) {
         return Ok(Some(Fallback::Extent));
     }

@@ -24,10 +24,9 @@
 //! locked: a fault that was told of a hole before the blocks came has set it.
 
 use crate::{
-    error::errno,
     mount::checked,
     node::{
-        read_extents,
+        map_extents,
         sync_blocks, //
     },
     stamp::known,
@@ -83,14 +82,12 @@ fn is_written(mapping: &Mapping) -> bool {
 
 fn find(inode: &Inode<Rdaxfs>, request: &Request) -> Result<Mapping> {
     let data = inode.data();
-    let node = read_extents(inode, request.is_nowait())?;
-    let (lblk, len) = blocks(request);
-    let core = inode.sb().data().core();
-    let found = core.map(&node, lblk, len).map_err(errno)?;
-    if request.is_fault() && !request.is_write() && !is_written(&found) {
-        data.set_zeroes_mapped();
-    }
-    Ok(found)
+    map_extents(inode, blocks(request), request.is_nowait(), |found, _| {
+        if request.is_fault() && !request.is_write() && !is_written(&found) {
+            data.set_zeroes_mapped();
+        }
+        found
+    })
 }
 
 /// To read, and to report extents.
@@ -190,14 +187,14 @@ fn begin_write(inode: &Inode<Rdaxfs>, request: &Request) -> Result<Extent> {
     }
     let core = inode.sb().data().core();
     let (lblk, len) = blocks(request);
-    {
-        let node = read_extents(inode, request.is_nowait())?;
-        let found = core.map(&node, lblk, len).map_err(errno)?;
-        // `write()` of data that is there already, the most common one, takes no more than this.
-        let inside = is_written(&found) && end_of(&found, request) <= node.size();
-        if inside && !data.has_deferred() {
-            return Ok(extent(&found, false));
-        }
+    let nowait = request.is_nowait();
+    let there = map_extents(inode, (lblk, len), nowait, |found, size| {
+        let inside = is_written(&found) && end_of(&found, request) <= size;
+        (inside && !data.has_deferred()).then_some(found)
+    })?;
+    // `write()` of data that is there already, the most common one, takes no more than this.
+    if let Some(found) = there {
+        return Ok(extent(&found, false));
     }
     if request.is_nowait() {
         return Err(EAGAIN);

@@ -10,8 +10,11 @@
 //!
 //! While a node is locked, shared or exclusively, allocations do not call filesystems: reclaim could
 //! evict an inode, which needs the lock of its node, of the same class, and the locks of the core.
+//! [`map_extents`] alone needs no such section: it allocates nothing.
 
 use crate::{
+    error::errno,
+    medium::Pmem,
     mount::checked,
     Rdaxfs, //
 };
@@ -38,7 +41,9 @@ use rdax::{
 };
 use rdaxfs_core::{
     format_types::BLOCK_SIZE,
-    Node, //
+    Mapping,
+    Node,
+    Volume, //
 };
 
 /// What the glue keeps with an inode.
@@ -88,13 +93,26 @@ impl InodeData {
         }
     }
 
-    /// Locks the node shared, unless that means waiting.
-    pub(crate) fn try_read(&self) -> Result<Shared<'_>> {
-        let nofs = NoFs::enter();
-        Ok(Shared {
-            node: self.node.try_read().ok_or(EAGAIN)?,
-            _nofs: nofs,
-        })
+    /// Does what [`map_extents`] says; `None` if the extents in memory are stale.
+    ///
+    /// Nothing is allocated under the lock, and `seen` must not either, so this needs no section
+    /// without filesystem reclaim.
+    fn map<R>(
+        &self,
+        core: &Volume<Pmem>,
+        (lblk, len): (u64, u64),
+        nowait: bool,
+        seen: impl FnOnce(Mapping, u64) -> R,
+    ) -> Result<Option<R>> {
+        let node = match nowait {
+            true => self.node.try_read().ok_or(EAGAIN)?,
+            false => self.node.read(),
+        };
+        if node.is_stale() {
+            return Ok(None);
+        }
+        let found = core.map(&node, lblk, len).map_err(errno)?;
+        Ok(Some(seen(found, node.size())))
     }
 
     /// Locks the node exclusively.
@@ -213,31 +231,29 @@ impl DerefMut for Locked<'_> {
     }
 }
 
-/// Locks the node of an inode shared, with its extents as they are on the medium. With `nowait`,
-/// `EAGAIN` instead of waiting.
+/// Maps `len` blocks from block `lblk` of the file with the node locked shared, and shows what was
+/// found, and the size of the file, to `seen` before the lock is given back. With `nowait`, `EAGAIN`
+/// instead of waiting. Faults, reads and writes in place come here.
 ///
-/// Where memory was short when they changed, they are read again here: a reader gets `ENOMEM` as long
-/// as it is short, and no longer.
-pub(crate) fn read_extents(
+/// Where memory was short when the extents changed, they are read again: a reader gets `ENOMEM` as
+/// long as it is short, and no longer.
+pub(crate) fn map_extents<R>(
     inode: &Inode<Rdaxfs>,
+    range: (u64, u64),
     nowait: bool,
-) -> Result<Shared<'_>> {
-    let data = inode.data();
+    seen: impl Fn(Mapping, u64) -> R,
+) -> Result<R> {
+    let (sb, data) = (inode.sb(), inode.data());
+    let core = sb.data().core();
     loop {
-        let node = match nowait {
-            true => data.try_read()?,
-            false => data.read(),
-        };
-        if !node.is_stale() {
-            return Ok(node);
+        if let Some(found) = data.map(core, range, nowait, &seen)? {
+            return Ok(found);
         }
-        drop(node);
         if nowait {
             return Err(EAGAIN);
         }
-        let sb = inode.sb();
         let mut node = data.write();
-        checked(sb, sb.data().core().refresh(&mut node))?;
+        checked(sb, core.refresh(&mut node))?;
         sync_blocks(inode, &node);
     }
 }
