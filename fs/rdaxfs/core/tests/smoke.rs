@@ -273,3 +273,32 @@ fn zero_range_over_holes() {
     assert!(again.iter_extents().eq(node.iter_extents()));
     assert_eq!(again.blocks(), node.blocks());
 }
+
+/// What is read by number is an inode in use that has a name.
+#[test]
+fn numbers() {
+    let ram = make(16 << 20);
+    let volume = mount(&ram);
+    let mut root = volume.iget(volume.root()).unwrap();
+    let free = |ino: u64| volume.iget(ino).err() == Some(Error::Stale);
+    for ino in [0, 1, volume.layout().blocks * 16, u64::MAX] {
+        assert!(free(ino), "{ino}");
+    }
+    let reserved = volume.reserve(&root, file().mode).unwrap();
+    let ino = reserved.ino();
+    assert!(free(ino));
+    assert_eq!(reserved.hashed(&(ino + 1)).err(), Some(Error::Invalid));
+    // What was not made can be made again.
+    let inodes = volume.usage().inodes;
+    drop(reserved);
+    assert_eq!(volume.usage().inodes, inodes - 1);
+    let mut node = volume.tmpfile(&root, &file(), NOW()).unwrap();
+    assert_eq!(node.ino(), ino);
+    assert!(free(ino));
+    volume.link(&mut root, b"name", &mut node, NOW()).unwrap();
+    assert_eq!(volume.iget(ino).unwrap().inode().nlink.get(), 1);
+    volume.unlink(&mut root, b"name", &mut node, NOW()).unwrap();
+    assert!(free(ino));
+    volume.evict(&mut node).unwrap();
+    assert!(free(ino));
+}
