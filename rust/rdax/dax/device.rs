@@ -279,6 +279,10 @@ impl Drop for Known {
             // The order says nothing, and the entry is of no use any more.
             let _ = devices.remove(index);
         }
+        if devices.is_empty() {
+            // A static is not dropped when the module goes.
+            *devices = KVec::new();
+        }
     }
 }
 

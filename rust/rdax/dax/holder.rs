@@ -210,6 +210,10 @@ impl Drop for Registration {
         let mut holders = HOLDERS.lock();
         let found = holders.iter().position(|entry| entry.id == self.0);
         let removed = found.map(|index| holders.remove(index));
+        if holders.is_empty() {
+            // A static is not dropped when the module goes.
+            *holders = KVec::new();
+        }
         drop(holders);
         drop(removed);
     }
