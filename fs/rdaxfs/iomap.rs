@@ -166,11 +166,7 @@ pub(crate) fn finish_write(inode: &Inode<Rdaxfs>) {
     let data = inode.data();
     let mut node = data.write();
     let (size, attr) = (node.size(), known(inode));
-    let done = inode
-        .sb()
-        .data()
-        .core()
-        .finish_write(&mut node, attr);
+    let done = inode.sb().data().core().finish_write(&mut node, attr);
     if attr.is_in(node.inode()) {
         data.clear_deferred();
     }

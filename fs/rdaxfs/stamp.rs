@@ -53,7 +53,10 @@ pub(crate) fn settle(inode: &Inode<Rdaxfs>) -> Result {
     }
     data.clear_deferred();
     let sb = inode.sb();
-    checked(sb, sb.data().core().set_attr(&mut data.write(), &known(inode)))
+    checked(
+        sb,
+        sb.data().core().set_attr(&mut data.write(), &known(inode)),
+    )
 }
 
 /// A change of some inodes, whose `i_rwsem` is held, at one point in time.

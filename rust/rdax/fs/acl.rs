@@ -187,9 +187,8 @@ impl<T: FileSystem> Inode<T> {
     /// [`get_acl`]: super::inode::Operations::get_acl
     pub fn acl_of_mode(&self) -> Result<Option<Acl>> {
         // SAFETY: by the type invariant.
-        let found = from_err_ptr(unsafe {
-            bindings::get_inode_acl(self.as_ptr(), Kind::Access.as_raw())
-        });
+        let found =
+            from_err_ptr(unsafe { bindings::get_inode_acl(self.as_ptr(), Kind::Access.as_raw()) });
         let mut raw = match found {
             Err(err) if err == EOPNOTSUPP => return Ok(None),
             found => found?,

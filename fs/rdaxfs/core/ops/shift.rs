@@ -27,7 +27,13 @@ use rdaxfs_format::{
 impl<M: Medium> Volume<M> {
     /// Takes `len` bytes at byte `pos` out of the file. Both are multiples of the block size, and
     /// the range ends before the file does.
-    pub fn collapse(&self, node: &mut Node, pos: u64, len: u64, attr: impl Into<AttrChange>) -> Result {
+    pub fn collapse(
+        &self,
+        node: &mut Node,
+        pos: u64,
+        len: u64,
+        attr: impl Into<AttrChange>,
+    ) -> Result {
         check_aligned(pos, len)?;
         self.begin_shift(node)?;
         if pos.checked_add(len).is_none_or(|end| end >= node.size()) {
@@ -61,7 +67,13 @@ impl<M: Medium> Volume<M> {
 
     /// Puts a hole of `len` bytes into the file at byte `pos`. Both are multiples of the block
     /// size, and `pos` is within the file.
-    pub fn insert(&self, node: &mut Node, pos: u64, len: u64, attr: impl Into<AttrChange>) -> Result {
+    pub fn insert(
+        &self,
+        node: &mut Node,
+        pos: u64,
+        len: u64,
+        attr: impl Into<AttrChange>,
+    ) -> Result {
         check_aligned(pos, len)?;
         self.begin_shift(node)?;
         if pos >= node.size() {
@@ -98,7 +110,13 @@ impl<M: Medium> Volume<M> {
         Ok(())
     }
 
-    fn set_extents(&self, node: &mut Node, list: &[Extent], size: u64, attr: &AttrChange) -> Result {
+    fn set_extents(
+        &self,
+        node: &mut Node,
+        list: &[Extent],
+        size: u64,
+        attr: &AttrChange,
+    ) -> Result {
         let mut disk = node.disk;
         disk.size.set(size);
         attr.apply(&mut disk);

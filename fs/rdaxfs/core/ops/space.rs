@@ -150,7 +150,11 @@ impl<M: Medium> Volume<M> {
         let mut at = lo;
         while at < hi {
             let inside = whole.contains(&at);
-            let end = if inside { whole.end } else { at.saturating_add(1) };
+            let end = if inside {
+                whole.end
+            } else {
+                at.saturating_add(1)
+            };
             let len = end.saturating_sub(at).min(EXTENT_MAX_BLOCKS);
             let found = self.map(node, at, len)?;
             let (pblk, len, unwritten, zero) = match found.span {

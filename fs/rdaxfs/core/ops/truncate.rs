@@ -154,7 +154,10 @@ impl Cover {
     /// All blocks of which it covers something.
     pub(super) fn blocks(&self) -> Range<u64> {
         let [first, last] = &self.edges;
-        let lo = self.whole.start.saturating_sub(u64::from(!first.is_empty()));
+        let lo = self
+            .whole
+            .start
+            .saturating_sub(u64::from(!first.is_empty()));
         let hi = self.whole.end.saturating_add(u64::from(!last.is_empty()));
         lo..hi
     }

@@ -65,9 +65,15 @@ const OPS: &[(&str, Op)] = &[
     ("allocate", |v, f| {
         v.allocate(f, 100, 90_000, false, 0, attr(0o752))
     }),
-    ("write to all", |v, f| v.write_zeroes(f, 0, 90_100, attr(0o753))),
-    ("punch within a block", |v, f| v.punch(f, 10, 20, attr(0o754))),
-    ("punch two edges", |v, f| v.punch(f, 4000, 9000, attr(0o755))),
+    ("write to all", |v, f| {
+        v.write_zeroes(f, 0, 90_100, attr(0o753))
+    }),
+    ("punch within a block", |v, f| {
+        v.punch(f, 10, 20, attr(0o754))
+    }),
+    ("punch two edges", |v, f| {
+        v.punch(f, 4000, 9000, attr(0o755))
+    }),
     ("zero two edges", |v, f| {
         v.zero_range(f, 20_000, 30_000, false, 0, attr(0o756))
     }),
