@@ -203,6 +203,16 @@ data_fails()
 	no_badblocks
 }
 
+# Who listens for errors of the file system hears it (EIO).
+loss_is_told()
+{
+	fresh
+	echo "$(data_block "$MNT/t/data" "$BAD") 1" >>"$TMP/bad"
+	"$BIN/fs_damage" listen "$MNT" 5 \
+		"$BIN/fs_poison" fail "$MNT/t/data" "$BAD" "$1"
+	"$BIN/dax_poison" read-eio "$MNT/t/data" "$BAD"
+}
+
 # Nobody has the file open; not even its inode is in memory.
 unused_fails()
 {
@@ -401,6 +411,7 @@ done
 t "free space" free_space
 t "memory failure: mapped data, PTE" data_fails pte
 t "memory failure: mapped data, PMD" data_fails pmd
+t "memory failure: it is reported" loss_is_told pte
 t "memory failure: a file that is not in use" unused_fails
 t "memory failure: free space" free_fails
 t "memory failure: metadata in use" metadata_fails used superblock journal \
