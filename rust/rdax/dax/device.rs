@@ -261,7 +261,7 @@ impl WaitReaders {
     }
 }
 
-/// A device's entry in [`DEVICES`], until it is dropped.
+/// A device's entry in `DEVICES`, until it is dropped.
 struct Known(usize);
 
 impl Known {
