@@ -126,19 +126,7 @@ pub(crate) struct Tx<'j, M: Medium> {
 impl<M: Medium> Tx<'_, M> {
     /// Adds a store of `data` at byte `at`.
     pub(crate) fn store(&mut self, at: u64, data: &[u8]) -> Result {
-        let len = data.len();
-        if !is_target(&self.journal.layout, at, len) {
-            return Err(Error::Invalid);
-        }
-        let padding = len.next_multiple_of(8).saturating_sub(len);
-        let needs = ENTRY_HEAD.saturating_add(len).saturating_add(padding);
-        if needs > SLOT_PAYLOAD.saturating_sub(self.payload.len()) {
-            return Err(Error::TooBig);
-        }
-        self.payload.extend(EntryHead::new(at, len).bytes())?;
-        self.payload.extend(data)?;
-        self.payload
-            .extend([0; 8].get(..padding).unwrap_or_default())
+        push_store(&mut self.payload, &self.journal.layout, at, data)
     }
 
     /// Adds a store of `inode`.
@@ -174,6 +162,28 @@ impl<M: Medium> Tx<'_, M> {
     }
 }
 
+/// Adds a store of `data` at byte `at` of the volume to a list. Fails with [`Error::TooBig`] if a slot
+/// has no room for it, and with [`Error::Invalid`] if no transaction may store there.
+pub(crate) fn push_store(
+    payload: &mut Vec<u8>,
+    layout: &Layout,
+    at: u64,
+    data: &[u8],
+) -> Result {
+    let len = data.len();
+    if !is_target(layout, at, len) {
+        return Err(Error::Invalid);
+    }
+    let padding = len.next_multiple_of(8).saturating_sub(len);
+    let needs = ENTRY_HEAD.saturating_add(len).saturating_add(padding);
+    if needs > SLOT_PAYLOAD.saturating_sub(payload.len()) {
+        return Err(Error::TooBig);
+    }
+    payload.extend(EntryHead::new(at, len).bytes())?;
+    payload.extend(data)?;
+    payload.extend([0; 8].get(..padding).unwrap_or_default())
+}
+
 /// Step 2.
 fn commit(
     medium: &impl Medium,
@@ -186,6 +196,11 @@ fn commit(
 
 /// Step 3.
 fn apply(medium: &impl Medium, payload: &[u8], _committed: Stored<Clean>) -> Result<Stored<Clean>> {
+    store_list(medium, payload)?.fence(medium)
+}
+
+/// Stores what a list says to its places.
+pub(crate) fn store_list(medium: &impl Medium, payload: &[u8]) -> Result<Stored<InFlight>> {
     let mut stored = Stored::none();
     let mut rest = payload;
     while !rest.is_empty() {
@@ -194,7 +209,7 @@ fn apply(medium: &impl Medium, payload: &[u8], _committed: Stored<Clean>) -> Res
         stored = stored.and(Stored::write(medium, at, data)?);
         rest = next;
     }
-    stored.fence(medium)
+    Ok(stored)
 }
 
 /// Step 4.

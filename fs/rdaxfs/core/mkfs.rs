@@ -3,11 +3,11 @@
 //! Making a volume.
 
 use crate::{
+    copies::store_super,
     medium::{
         Medium,
         Stored, //
     },
-    volume::store_super,
     Error,
     Result, //
 };

@@ -14,6 +14,7 @@
 mod alloc;
 mod blob;
 mod change;
+mod copies;
 mod dir;
 mod env;
 mod error;
@@ -27,8 +28,15 @@ mod mount;
 mod node;
 mod ops;
 mod owner;
+#[cfg(not(CONFIG_RUST))]
+mod patch;
 mod volume;
 
+#[cfg(not(CONFIG_RUST))]
+pub use copies::{
+    restore_super,
+    update_super, //
+};
 pub use dir::{
     Entry,
     Found, //
@@ -71,6 +79,11 @@ pub use ops::{
 pub use owner::{
     Held,
     Role, //
+};
+#[cfg(not(CONFIG_RUST))]
+pub use patch::{
+    apply_patches,
+    Patch, //
 };
 pub use rdaxfs_format as format_types;
 pub use volume::{

@@ -8,6 +8,7 @@ use crate::{
         Run,
         Space, //
     },
+    copies::store_super,
     env::{
         Atomic,
         Lock,
@@ -23,10 +24,7 @@ use crate::{
         Journal,
         Tx, //
     },
-    medium::{
-        Medium,
-        Stored, //
-    },
+    medium::Medium,
     node::Node,
     Error,
     Result, //
@@ -406,22 +404,6 @@ impl<M: Medium> Volume<M> {
     }
 }
 
-/// Stores both copies of the superblock, the second one when the first is durable. A place that is
-/// poisoned for good is left out if it is not both.
-pub(crate) fn store_super(medium: &impl Medium, layout: &Layout, sb: &mut SuperBlock) -> Result {
-    let last = layout.end_block().saturating_mul(BLOCK_SIZE);
-    let mut done = Err(Error::Poison);
-    for at in [0, last] {
-        match medium.heal(at, BLOCK_SIZE) {
-            Err(Error::Poison) => continue,
-            healed => healed?,
-        }
-        Stored::write(medium, at, sb.encode())?.fence(medium)?;
-        done = Ok(());
-    }
-    done
-}
-
 /// Reads the superblock: the newer one of the two copies that check out.
 pub fn load_super(medium: &impl Medium) -> Result<SuperBlock> {
     let mut found = Vec::new();
@@ -434,12 +416,10 @@ pub fn load_super(medium: &impl Medium) -> Result<SuperBlock> {
 #[inline(never)]
 pub(crate) fn find_super(medium: &impl Medium, found: &mut Vec<SuperBlock>) -> Result<usize> {
     let first = load_copy(medium, 0, found);
-    let blocks = match found.first() {
-        Some(sb) => sb.layout().blocks,
-        // The volume fills its device but for a part of a block.
-        None => medium.size() / BLOCK_SIZE,
+    let second = match found.first() {
+        Some(sb) => load_copy(medium, last_block(sb.layout().blocks), found),
+        None => find_second(medium, found),
     };
-    let second = load_copy(medium, blocks.saturating_sub(1), found);
     for copy in [first, second] {
         match copy {
             // There may still be the other one.
@@ -449,7 +429,9 @@ pub(crate) fn find_super(medium: &impl Medium, found: &mut Vec<SuperBlock>) -> R
     }
     let newest = match (found.first(), found.get(1)) {
         // The second one counts only if it is of the same volume.
-        (Some(one), Some(two)) if two.uuid == one.uuid => two.serial.get() > one.serial.get(),
+        (Some(one), Some(two)) if two.uuid == one.uuid => {
+            SuperBlock::is_newer(two.serial.get(), one.serial.get())
+        }
         _ => false,
     };
     let newest = usize::from(newest);
@@ -457,6 +439,45 @@ pub(crate) fn find_super(medium: &impl Medium, found: &mut Vec<SuperBlock>) -> R
         Some(sb) if sb.incompat.get() & !rdaxfs_format::FEATURES_INCOMPAT == 0 => Ok(newest),
         _ => Err(Error::Invalid),
     }
+}
+
+/// Adds the second superblock to `found` if it checks out, where the first one does not. A volume may
+/// be smaller than its device, and even a torn superblock says its size.
+#[inline(never)]
+fn find_second(medium: &impl Medium, found: &mut Vec<SuperBlock>) -> Result {
+    let torn = blocks_of_torn(medium);
+    let fills = medium.size() / BLOCK_SIZE;
+    match torn.map(|blocks| load_second(medium, blocks, found)) {
+        Some(Ok(())) => Ok(()),
+        _ => load_second(medium, fills, found),
+    }
+}
+
+#[inline(never)]
+fn blocks_of_torn(medium: &impl Medium) -> Option<u64> {
+    let mut bytes = Vec::filled(rdaxfs_format::SUPER_SIZE, 0u8).ok()?;
+    medium.load(0, &mut bytes).ok()?;
+    SuperBlock::blocks_of_torn(&bytes)
+}
+
+/// Adds the second superblock of a volume of `blocks` blocks to `found`.
+fn load_second(medium: &impl Medium, blocks: u64, found: &mut Vec<SuperBlock>) -> Result {
+    let block = last_block(blocks);
+    load_copy(medium, block, found)?;
+    match found.first() {
+        Some(sb) if sb.layout().blocks != blocks => {
+            let what = "second superblock is of a volume of another size: blocks";
+            let corrupt = Error::corrupt_value(what, sb.layout().blocks);
+            found.truncate(0);
+            Err(corrupt.in_block(block))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns the block that the second superblock of a volume of `blocks` blocks is in.
+fn last_block(blocks: u64) -> u64 {
+    blocks.saturating_sub(1)
 }
 
 /// Adds the superblock in block `block` to `found` if it checks out.

@@ -115,6 +115,19 @@ impl SuperBlock {
         bytes.starts_with(&MAGIC)
     }
 
+    /// Returns how many blocks the volume has of which `bytes` are a superblock that was torn while
+    /// it was stored. No store changes its size, so that is not torn.
+    pub fn blocks_of_torn(bytes: &[u8]) -> Option<u64> {
+        let sb = Self::ref_from_bytes(bytes.get(..SUPER_SIZE)?).ok()?;
+        let blocks = sb.blocks.get();
+        (sb.magic == MAGIC && (MIN_BLOCKS..=MAX_BLOCKS).contains(&blocks)).then_some(blocks)
+    }
+
+    /// Returns whether serial number `one` was given after `other`. They wrap.
+    pub fn is_newer(one: u64, other: u64) -> bool {
+        (1..1 << 63).contains(&one.wrapping_sub(other))
+    }
+
     /// Decodes a superblock and checks it.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let bytes = bytes.get(..SUPER_SIZE).unwrap_or_default();
