@@ -52,6 +52,12 @@ impl Claims {
         Ok(())
     }
 
+    /// Who has `block`.
+    pub(crate) fn owner(&self, block: u64) -> Option<Owner> {
+        let (_, &(end, owner)) = self.runs.range(..=block).next_back()?;
+        (block < end).then_some(owner)
+    }
+
     /// How many blocks are claimed.
     pub(crate) fn blocks(&self) -> u64 {
         self.blocks

@@ -2,10 +2,7 @@
 
 //! Damaging a volume, to see what becomes of it. The same seed does the same to the same volume.
 
-use crate::{
-    extents::group_at,
-    repair::apply::store, //
-};
+use crate::extents::group_at;
 use rdaxfs_core::{
     format_types::{
         Dirent,
@@ -174,7 +171,8 @@ struct Damager<'a, M: Medium> {
 
 impl<M: Medium> Damager<'_, M> {
     fn store(&mut self, at: u64, data: &[u8], what: String) -> Result {
-        store(self.medium, at, data)?;
+        self.medium.store(at, data)?;
+        self.medium.flush(at, data.len() as u64)?;
         self.done.push(Damage {
             at,
             len: data.len() as u64,

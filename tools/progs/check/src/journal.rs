@@ -76,9 +76,14 @@ pub(crate) fn replay(medium: &impl Medium, layout: &Layout, report: &Report) -> 
     recover_journal(medium, layout).map(drop)
 }
 
-/// Frees a slot.
+/// Frees a slot: the commit word alone says whether it is.
 pub(crate) fn clear(medium: &impl Medium, layout: &Layout, slot: u64) -> Result {
     let at = layout.slot_at(slot);
+    if medium.store(at, &[0; 8]).is_ok() {
+        medium.flush(at, 8)?;
+        medium.fence()?;
+    }
+    // A poisoned one takes stores of whole blocks only.
     medium.zero(at, SLOT_SIZE as u64)?;
     medium.flush(at, SLOT_SIZE as u64)?;
     medium.fence()

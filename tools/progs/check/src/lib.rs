@@ -28,7 +28,6 @@ pub use damage::{
 };
 pub use overlay::Overlay;
 pub use repair::{
-    apply::store_super,
     repair,
     Repaired, //
 };
@@ -87,6 +86,14 @@ pub fn check(medium: &impl Medium, options: &Options) -> Report {
         )),
     }
     report
+}
+
+/// Returns which blocks of a volume whose journal is empty are in use, and by what.
+fn claims_of(medium: &impl Medium, sb: &SuperBlock) -> Claims {
+    let mut report = Report::default();
+    let mut checker = Checker::new(medium, sb, &mut report);
+    checker.run();
+    checker.claims
 }
 
 /// What is known of a volume while it is checked.

@@ -38,6 +38,13 @@ impl<'a, M: Medium> Overlay<'a, M> {
         self.lock().len()
     }
 
+    /// The blocks that may differ from the medium below, each with its number.
+    pub(crate) fn into_blocks(self) -> BTreeMap<u64, Box<[u8; BLOCK]>> {
+        self.blocks
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Box<[u8; BLOCK]>>> {
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -118,5 +125,31 @@ impl<M: Medium> Medium for Overlay<'_, M> {
             done += part;
         }
         Ok(())
+    }
+}
+
+impl<M: Medium> Medium for &Overlay<'_, M> {
+    fn size(&self) -> u64 {
+        (**self).size()
+    }
+
+    fn load(&self, at: u64, out: &mut [u8]) -> Result {
+        (**self).load(at, out)
+    }
+
+    fn store(&self, at: u64, data: &[u8]) -> Result {
+        (**self).store(at, data)
+    }
+
+    fn flush(&self, at: u64, len: u64) -> Result {
+        (**self).flush(at, len)
+    }
+
+    fn fence(&self) -> Result {
+        (**self).fence()
+    }
+
+    fn zero(&self, at: u64, len: u64) -> Result {
+        (**self).zero(at, len)
     }
 }

@@ -6,12 +6,13 @@
 //! what one fix takes away another one accounts for in the next round. Each fix stands for itself,
 //! so that a repair can be cut off at any time and begun again.
 
-pub(crate) mod apply;
+mod apply;
+mod batch;
+mod publish;
 mod reconnect;
 
 use crate::{
     check,
-    journal,
     report::Severity,
     Fix,
     Kind,
@@ -19,6 +20,7 @@ use crate::{
     Problem,
     Report, //
 };
+use batch::Batch;
 use rdaxfs_core::{
     format_types::{
         DiskTime,
@@ -26,6 +28,7 @@ use rdaxfs_core::{
         SuperBlock, //
     },
     load_super,
+    update_super,
     Medium,
     Result, //
 };
@@ -104,6 +107,7 @@ fn journal_first(
         return Ok(report);
     };
     let layout = sb.layout();
+    let mut batch = Batch::new(medium, layout);
     let of_journal = |problem: &&Problem| {
         let slot = |fix: &Fix| matches!(fix, Fix::ClearSlot(_));
         problem.fixes.iter().any(slot)
@@ -111,12 +115,13 @@ fn journal_first(
     let mut complete = true;
     for problem in report.problems.iter().filter(of_journal) {
         if allow(problem) {
-            apply::problem(medium, &sb, problem)?;
+            apply::problem(&mut batch, &sb, problem)?;
             done.fixed.push(problem.clone());
         } else {
             complete = false;
         }
     }
+    batch.put()?;
     if !complete {
         return Ok(report);
     }
@@ -137,11 +142,13 @@ fn round(
     let first = chosen
         .iter()
         .any(|problem| !lost(problem) && matters(problem));
+    let mut batch = Batch::new(medium, sb.layout());
     for problem in chosen.iter().filter(|problem| !lost(problem)) {
-        apply::problem(medium, sb, problem)?;
+        apply::problem(&mut batch, sb, problem)?;
     }
+    batch.put()?;
     if first {
-        chosen.retain(|problem| !lost(problem));
+        chosen.retain(|problem| !lost(problem) && matters(problem));
         return Ok(true);
     }
     let inodes: Vec<u64> = chosen
@@ -162,27 +169,26 @@ fn round(
     Ok(changed)
 }
 
-/// Whether there has to be another round after it was put in order.
+/// Whether there has to be another round after it was put in order. The end of the repair takes
+/// the marks off.
 fn matters(problem: &Problem) -> bool {
-    !matches!(problem.kind, Kind::NotUnmounted | Kind::StaleSuper)
+    !matches!(
+        problem.kind,
+        Kind::NotUnmounted | Kind::StaleSuper | Kind::MarkedBad
+    )
 }
 
 /// Says on the medium that the volume was checked.
 fn finish(medium: &impl Medium, now: DiskTime, consistent: bool) -> Result {
-    let mut sb = load_super(medium)?;
-    sb.set_state(if consistent {
-        State::Clean
-    } else {
-        State::Errors
+    let state = match consistent {
+        true => State::Clean,
+        false => State::Errors,
+    };
+    let changed = update_super(medium, |sb| {
+        sb.set_state(state);
+        sb.checked = now;
     });
-    sb.checked = now;
-    sb.serial.set(sb.serial.get().wrapping_add(1));
-    apply::store_super(medium, &mut sb)
-}
-
-/// Frees a journal slot.
-fn clear_slot(medium: &impl Medium, sb: &SuperBlock, slot: u64) -> Result {
-    journal::clear(medium, &sb.layout(), slot)
+    changed.map(drop)
 }
 
 /// What the user did not want to be put in order, so that he is asked once.

@@ -141,10 +141,12 @@ pub enum InodeEdit {
 /// What puts a problem in order.
 #[derive(Clone, Debug)]
 pub enum Fix {
-    /// Store both superblocks like this.
+    /// Make both superblocks like this, the newer one of them.
     Super(Box<SuperBlock>),
     /// Mount or replay deals with it.
     Recover,
+    /// The end of the repair says on the medium what the volume is like.
+    Finish,
     /// Free this journal slot.
     ClearSlot(u64),
     /// Make a group of the inode map anew that marks these blocks.

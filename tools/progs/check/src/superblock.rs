@@ -45,17 +45,39 @@ fn load(medium: &impl Medium, at: u64) -> Copy {
     }
 }
 
+/// Finds the second superblock, and how many blocks the volume has if it is the one of this volume.
+fn find_second(medium: &impl Medium, first: &Copy) -> (u64, Copy) {
+    let at_end = |blocks: u64| {
+        let last = blocks.saturating_sub(1).saturating_mul(BLOCK_SIZE);
+        (blocks, load(medium, last))
+    };
+    match &first.decoded {
+        Ok(sb) => at_end(sb.layout().blocks),
+        // A volume may be smaller than its device, and even a torn superblock says its size.
+        Err(_) => {
+            let torn = first.bytes.as_ref();
+            torn.and_then(|bytes| SuperBlock::blocks_of_torn(bytes))
+                .map(at_end)
+                .filter(|(blocks, second)| {
+                    let decoded = second.decoded.as_ref();
+                    decoded.is_ok_and(|sb| sb.layout().blocks == *blocks)
+                })
+                .unwrap_or_else(|| at_end(medium.size() / BLOCK_SIZE))
+        }
+    }
+}
+
+/// Whether a superblock is a newer one of the volume of `other`.
+fn is_newer(sb: &SuperBlock, other: &SuperBlock) -> bool {
+    sb.uuid == other.uuid && SuperBlock::is_newer(sb.serial.get(), other.serial.get())
+}
+
 /// Checks both superblocks and returns the one to go by.
 pub(crate) fn check(medium: &impl Medium, report: &mut Report) -> Option<SuperBlock> {
     let first = load(medium, 0);
-    let blocks = match &first.decoded {
-        Ok(sb) => sb.layout().blocks,
-        Err(_) => medium.size() / BLOCK_SIZE,
-    };
-    let last = blocks.saturating_sub(1).saturating_mul(BLOCK_SIZE);
-    let second = load(medium, last);
-    let mut sb = match (&first.decoded, &second.decoded) {
-        (Ok(one), Ok(two)) if two.uuid == one.uuid && two.serial.get() > one.serial.get() => *two,
+    let (blocks, second) = find_second(medium, &first);
+    let sb = match (&first.decoded, &second.decoded) {
+        (Ok(one), Ok(two)) if is_newer(two, one) => *two,
         (Ok(one), _) => *one,
         (Err(_), Ok(two)) if two.layout().blocks == blocks => *two,
         (Err(why), _) => {
@@ -85,8 +107,7 @@ pub(crate) fn check(medium: &impl Medium, report: &mut Report) -> Option<SuperBl
             .add(Problem::new(Kind::NotUnmounted, "volume was not unmounted").fix(Fix::Recover)),
         State::Errors => {
             let problem = Problem::new(Kind::MarkedBad, "volume is marked as corrupt");
-            sb.set_state(State::Active);
-            report.add(problem.fix(Fix::Super(Box::new(sb))));
+            report.add(problem.fix(Fix::Finish));
         }
     }
     Some(sb)

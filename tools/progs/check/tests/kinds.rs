@@ -35,6 +35,7 @@ use rdaxfs_core::{
         INODE_SIZE, //
     },
     load_super,
+    update_super,
     Medium,
     Node, //
 };
@@ -134,9 +135,7 @@ impl Broken {
     }
 
     fn set_state(&self, state: State) {
-        let mut sb = load_super(&&self.ram).unwrap();
-        sb.set_state(state);
-        rdaxfs_check::store_super(&&self.ram, &mut sb).unwrap();
+        update_super(&&self.ram, |sb| sb.set_state(state)).unwrap();
     }
 }
 
@@ -185,10 +184,34 @@ fn journal() {
     breaks(Kind::BadSlot, |volume| {
         volume.transaction(inode(volume), true)
     });
+    // No transaction may store there.
     breaks(Kind::BadSlot, |volume| volume.transaction(0, false));
+    breaks(Kind::BadSlot, |volume| {
+        volume.transaction(volume.layout.slot_at(5), false);
+    });
     breaks(Kind::BadSlot, |volume| {
         volume.transaction(volume.layout.end_block() * 4096, false);
     });
+}
+
+/// Freeing a slot loses a transaction: that is asked for, and nothing is replayed without it.
+#[test]
+fn a_bad_slot_is_freed_only_if_that_is_allowed() {
+    let broken = Broken::new();
+    broken.transaction(broken.layout.slot_at(5), false);
+    let at = broken.layout.slot_at(3);
+    let good = broken.load::<8192>(at);
+    let done = repair(&&broken.ram, now(), |_| false).unwrap();
+    assert_eq!(done.left.count(Kind::BadSlot), 1);
+    assert!(broken.load::<8192>(at) == good);
+    let mut asked = 0;
+    let done = repair(&&broken.ram, now(), |problem| {
+        asked += u32::from(problem.kind == Kind::BadSlot);
+        true
+    });
+    assert!(done.unwrap().left.is_clean());
+    assert_eq!(asked, 1);
+    assert_eq!(broken.load::<8192>(at), [0; 8192]);
 }
 
 #[test]

@@ -255,6 +255,15 @@ impl Medium for &Poisoned {
         self.check(at, len, true)?;
         (&self.ram).zero(at, len)
     }
+
+    fn heal(&self, at: u64, len: u64) -> Result<()> {
+        for at in (at..at + len).step_by(4096) {
+            if self.check(at, 4096, false).is_err() {
+                self.zero(at, 4096)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 #[test]

@@ -6,11 +6,14 @@ use anyhow::{
     bail,
     Context, //
 };
+use rustix::fs::OFlags;
 use std::{
     fs,
+    io::ErrorKind,
     os::unix::fs::{
         FileTypeExt,
-        MetadataExt, //
+        MetadataExt,
+        OpenOptionsExt, //
     },
     path::{
         Path,
@@ -38,6 +41,26 @@ fn number(device: u64) -> String {
     )
 }
 
+/// Whether a filesystem or driver has the device `path`, or a loop device on the image `path`. This
+/// finds mounts of other mount namespaces too, and the parts of device-mapper devices.
+pub fn is_held(path: &Path) -> anyhow::Result<bool> {
+    let meta = fs::metadata(path).with_context(|| format!("{}", path.display()))?;
+    let devices = match meta.file_type().is_block_device() {
+        true => vec![path.to_owned()],
+        false => loops_of(&fs::canonicalize(path)?)
+            .filter_map(|dir| Some(Path::new("/dev").join(dir.file_name()?)))
+            .collect(),
+    };
+    // Of a block device O_EXCL asks whether somebody has it.
+    let held = |device: &PathBuf| {
+        let mut options = fs::OpenOptions::new();
+        options.read(true).custom_flags(OFlags::EXCL.bits() as i32);
+        let opened = options.open(device);
+        opened.is_err_and(|error| error.kind() == ErrorKind::ResourceBusy)
+    };
+    Ok(devices.iter().any(held))
+}
+
 /// Where `path` is mounted, if it is: a block device itself, an image by way of a loop device.
 pub fn mount_of(path: &Path) -> anyhow::Result<Option<MountPoint>> {
     let meta = fs::metadata(path).with_context(|| format!("{}", path.display()))?;
@@ -45,7 +68,9 @@ pub fn mount_of(path: &Path) -> anyhow::Result<Option<MountPoint>> {
     if meta.file_type().is_block_device() {
         devices.push(number(meta.rdev()));
     } else {
-        devices.extend(loops_of(&fs::canonicalize(path)?));
+        let numbers = loops_of(&fs::canonicalize(path)?)
+            .filter_map(|dir| fs::read_to_string(dir.join("dev")).ok());
+        devices.extend(numbers.map(|device| device.trim().to_string()));
     }
     let mounts = fs::read_to_string("/proc/self/mountinfo").context("/proc/self/mountinfo")?;
     Ok(mounts
@@ -55,19 +80,14 @@ pub fn mount_of(path: &Path) -> anyhow::Result<Option<MountPoint>> {
         .map(|(_, mount)| mount))
 }
 
-/// The loop devices on an image.
-fn loops_of(image: &Path) -> Vec<String> {
-    let Ok(blocks) = fs::read_dir("/sys/block") else {
-        return Vec::new();
-    };
-    let on_image = |dir: &PathBuf| {
+/// The directories in sysfs of the loop devices on an image.
+fn loops_of(image: &Path) -> impl Iterator<Item = PathBuf> {
+    let blocks = fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    let image = image.to_owned();
+    blocks.map(|entry| entry.path()).filter(move |dir| {
         let backing = fs::read_to_string(dir.join("loop/backing_file"));
         backing.is_ok_and(|backing| Path::new(backing.trim_end_matches('\n')) == image)
-    };
-    let dirs = blocks.flatten().map(|entry| entry.path()).filter(on_image);
-    dirs.filter_map(|dir| fs::read_to_string(dir.join("dev")).ok())
-        .map(|device| device.trim().to_string())
-        .collect()
+    })
 }
 
 /// A line of mountinfo: device number and mount point.

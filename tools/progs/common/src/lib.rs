@@ -12,6 +12,7 @@ mod probe;
 pub use device::{
     alignment,
     device_of,
+    is_held,
     mount_of,
     Alignment,
     MountPoint, //
@@ -19,6 +20,7 @@ pub use device::{
 pub use medium::FileMedium;
 pub use probe::{
     probe,
+    wipe,
     Found, //
 };
 

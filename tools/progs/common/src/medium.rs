@@ -3,16 +3,19 @@
 //! A file or block device as a medium.
 
 use anyhow::{
+    anyhow,
     bail,
     Context, //
 };
 use rdaxfs_core::{
+    format_types::BLOCK_SIZE,
     Error,
     Medium,
     Result, //
 };
 use rustix::fs::{
     Advice,
+    FlockOperation,
     OFlags, //
 };
 use std::{
@@ -33,10 +36,18 @@ use std::{
         Path,
         PathBuf, //
     },
+    sync::atomic::{
+        AtomicBool,
+        Ordering, //
+    },
 };
 
-/// A file or block device. Stores go through the page cache and are durable after a
-/// [`sync`](Self::sync), and after each fence if [`sync_fences`](Self::sync_fences) was set.
+/// A file or block device.
+///
+/// Stores go through the page cache, which writes them back in any order, if it does: what was
+/// stored since the last [`fence`](Medium::fence) may be on the medium in part after a power cut.
+/// A fence returns when all of it is durable. One that fails leaves the page cache with stores that
+/// are taken for written, so all later ones fail too.
 #[derive(Debug)]
 pub struct FileMedium {
     file: File,
@@ -44,7 +55,7 @@ pub struct FileMedium {
     size: u64,
     block_device: bool,
     writable: bool,
-    sync_fences: bool,
+    fence_failed: AtomicBool,
 }
 
 impl FileMedium {
@@ -53,7 +64,8 @@ impl FileMedium {
         Self::new(path, false, false)
     }
 
-    /// Opens it to write. A block device must not be in use.
+    /// Opens it to write. Neither a filesystem or driver may use a block device, nor another
+    /// program that came here a file.
     pub fn open_to_write(path: &Path) -> anyhow::Result<Self> {
         Self::new(path, true, true)
     }
@@ -74,25 +86,23 @@ impl FileMedium {
             options.custom_flags(OFlags::EXCL.bits() as i32);
         }
         let mut file = options.open(path).with_context(|| format!("{shown}"))?;
+        if exclusive && !block_device {
+            rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
+                .with_context(|| format!("{shown} is in use"))?;
+        }
         let size = file
             .seek(SeekFrom::End(0))
             .with_context(|| format!("{shown}"))?;
-        // What a filesystem with DAX stored did not go through the page cache of the device.
-        let _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
-        Ok(Self {
+        let medium = Self {
             file,
             path: path.to_owned(),
             size,
             block_device,
             writable,
-            sync_fences: false,
-        })
-    }
-
-    /// Makes each fence durable, not only the end.
-    pub fn sync_fences(mut self) -> Self {
-        self.sync_fences = true;
-        self
+            fence_failed: AtomicBool::new(false),
+        };
+        medium.refresh();
+        Ok(medium)
     }
 
     /// Where it is.
@@ -105,13 +115,17 @@ impl FileMedium {
         self.block_device
     }
 
-    /// Makes everything durable that was stored.
+    /// Makes everything durable that was stored, and reads from the medium from now on.
     pub fn sync(&self) -> anyhow::Result<()> {
-        self.file
-            .sync_all()
-            .with_context(|| format!("{}", self.path.display()))?;
-        let _ = rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed);
+        self.fence()
+            .map_err(|error| anyhow!("{}: cannot be written: {error:?}", self.path.display()))?;
+        self.refresh();
         Ok(())
+    }
+
+    /// Forgets what was read: a mounted filesystem with DAX stores past the page cache.
+    pub fn refresh(&self) {
+        let _ = rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed);
     }
 
     fn check(&self, at: u64, len: u64) -> Result {
@@ -152,10 +166,16 @@ impl Medium for FileMedium {
     }
 
     fn fence(&self) -> Result {
-        if !self.sync_fences {
+        if self.fence_failed.load(Ordering::Relaxed) {
+            return Err(Error::Io);
+        }
+        if !self.writable {
             return Ok(());
         }
-        self.file.sync_data().map_err(|_| Error::Io)
+        self.file.sync_data().map_err(|_| {
+            self.fence_failed.store(true, Ordering::Relaxed);
+            Error::Io
+        })
     }
 
     fn zero(&self, at: u64, len: u64) -> Result {
@@ -168,5 +188,49 @@ impl Medium for FileMedium {
             done += part;
         }
         Ok(())
+    }
+
+    fn heal(&self, at: u64, len: u64) -> Result {
+        self.check(at, len)?;
+        let mut block = vec![0; BLOCK_SIZE as usize];
+        let end = at.saturating_add(len);
+        let mut at = at;
+        while at < end {
+            let part = (end - at).min(BLOCK_SIZE);
+            let bytes = block.get_mut(..part as usize).unwrap_or_default();
+            if self.load(at, bytes).is_err() {
+                self.zero(at, part).map_err(|_| Error::Poison)?;
+            }
+            at = at.saturating_add(BLOCK_SIZE);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_programs_do_not_write_one_image() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(1 << 20).unwrap();
+        let first = FileMedium::open_to_write(file.path()).unwrap();
+        assert!(FileMedium::open_to_write(file.path()).is_err());
+        FileMedium::open(file.path()).unwrap();
+        drop(first);
+        FileMedium::open_to_write(file.path()).unwrap();
+    }
+
+    #[test]
+    fn a_fence_that_failed_fails_for_good() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(1 << 20).unwrap();
+        let medium = FileMedium::open_to_write(file.path()).unwrap();
+        medium.store(0, b"data").unwrap();
+        assert_eq!(medium.fence(), Ok(()));
+        medium.fence_failed.store(true, Ordering::Relaxed);
+        assert_eq!(medium.fence(), Err(Error::Io));
+        assert!(medium.sync().is_err());
     }
 }

@@ -3,8 +3,13 @@
 //! What is on a device already, as its first (or last) bytes tell.
 
 use rdaxfs_core::{
-    format_types::MAGIC,
-    Medium, //
+    format_types::{
+        BLOCK_SIZE,
+        MAGIC, //
+    },
+    load_super,
+    Medium,
+    Result, //
 };
 
 /// Something on a device that would be overwritten.
@@ -17,7 +22,7 @@ pub struct Found {
 }
 
 /// Name, byte (from the end if negative), signature.
-const SIGNATURES: &[(&str, i64, &[u8])] = &[
+const SIGNATURES: &[Signature] = &[
     ("rdaxfs", 0, &MAGIC),
     ("xfs", 0, b"XFSB"),
     ("ext2/3/4", 0x438, &[0x53, 0xef]),
@@ -65,18 +70,55 @@ const SIGNATURES: &[(&str, i64, &[u8])] = &[
     ("MBR partition table", 510, &[0x55, 0xaa]),
 ];
 
-/// What is on `medium`. What cannot be read has no signature.
+type Signature = (&'static str, i64, &'static [u8]);
+
+/// Whether `medium` has a signature, and at which byte. What cannot be read has none.
+fn place_of(medium: &impl Medium, &(_, at, signature): &Signature) -> Option<u64> {
+    let at = match u64::try_from(at) {
+        Ok(at) => at,
+        Err(_) => medium.size().checked_sub(at.unsigned_abs())?,
+    };
+    let mut bytes = vec![0; signature.len()];
+    medium.load(at, &mut bytes).ok()?;
+    (bytes == signature).then_some(at)
+}
+
+/// What is on `medium`.
 pub fn probe(medium: &impl Medium) -> Option<Found> {
-    let has = |&(name, at, signature): &(&'static str, i64, &[u8])| {
-        let at = match u64::try_from(at) {
-            Ok(at) => at,
-            Err(_) => medium.size().checked_sub(at.unsigned_abs())?,
-        };
-        let mut bytes = vec![0; signature.len()];
-        medium.load(at, &mut bytes).ok()?;
-        (bytes == signature).then_some(Found { name, at })
+    let has = |signature: &Signature| {
+        let at = place_of(medium, signature)?;
+        Some(Found {
+            name: signature.0,
+            at,
+        })
     };
     SIGNATURES.iter().find_map(has)
+}
+
+/// Takes the signatures of all that is on `medium` away, durably. Nothing else is changed: what a
+/// power cut leaves is what was there, or nothing that is taken for anything.
+pub fn wipe(medium: &impl Medium) -> Result {
+    let mut found: Vec<(u64, usize)> = SIGNATURES
+        .iter()
+        .filter_map(|signature| Some((place_of(medium, signature)?, signature.2.len())))
+        .collect();
+    // A volume of rdaxfs may be smaller than the device that it is on.
+    let volume = load_super(medium).ok().map(|sb| sb.layout().end_block());
+    let ends = [volume, (medium.size() / BLOCK_SIZE).checked_sub(1)];
+    for at in ends
+        .iter()
+        .flatten()
+        .map(|end| end.saturating_mul(BLOCK_SIZE))
+    {
+        if place_of(medium, &("rdaxfs", at as i64, &MAGIC)).is_some() {
+            found.push((at, MAGIC.len()));
+        }
+    }
+    for (at, len) in found {
+        medium.store(at, &vec![0; len])?;
+        medium.flush(at, len as u64)?;
+    }
+    medium.fence()
 }
 
 #[cfg(test)]
@@ -96,6 +138,8 @@ mod tests {
             let found = probe(&FileMedium::open(file.path()).unwrap()).unwrap();
             // Some share their beginning.
             assert!(found.name == name || found.name == "bcachefs", "{name}");
+            wipe(&FileMedium::open_to_write(file.path()).unwrap()).unwrap();
+            assert_eq!(probe(&FileMedium::open(file.path()).unwrap()), None);
         }
     }
 }

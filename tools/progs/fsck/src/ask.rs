@@ -33,7 +33,7 @@ impl Asker {
         }
     }
 
-    /// Whether there is somebody to ask, or nothing to ask.
+    /// Whether a question can be answered, or none is asked.
     pub(crate) fn can_ask(&self) -> bool {
         self.yes || self.preen || (!self.silent && stdin().is_terminal())
     }
@@ -51,7 +51,7 @@ impl Asker {
         if self.preen {
             return takes_nothing(problem.kind);
         }
-        !self.cancelled && self.ask(problem)
+        self.can_ask() && !self.cancelled && self.ask(problem)
     }
 
     fn ask(&mut self, problem: &Problem) -> bool {

@@ -24,21 +24,27 @@ use rdaxfs_check::{
 };
 use rdaxfs_core::{
     format_types::State,
-    load_super, //
+    load_super,
+    Error, //
 };
 use rdaxfs_progs::{
     human,
+    is_held,
     label_of,
     mount_of,
     now,
     FileMedium, //
 };
 use std::{
-    path::PathBuf,
+    fmt,
+    path::{
+        Path,
+        PathBuf, //
+    },
     process::ExitCode, //
 };
 
-/// What fsck(8) says that exit codes mean.
+/// What exit codes mean, as fsck(8) has it.
 const CORRECTED: u8 = 1;
 const UNCORRECTED: u8 = 4;
 const OPERATION: u8 = 8;
@@ -104,14 +110,12 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<u8> {
     let shown = args.device.display();
-    let mount = mount_of(&args.device)?;
-    if let Some(mount) = mount.filter(|mount| !(mount.read_only && args.no_change)) {
-        bail!("{shown} is mounted on {}", mount.path);
-    }
+    let user = user_of(&args.device)?;
     if args.no_change {
-        let medium = FileMedium::open(&args.device)?;
-        let report = check(&medium, &Options::default());
-        return Ok(tell(args, &Repaired::default(), &report, false));
+        return check_only(args, user.as_ref());
+    }
+    if let Some(user) = user {
+        bail!("{shown} {user}; it can only be checked with -n");
     }
     let medium = FileMedium::open_to_write(&args.device)?;
     if args.preen && !args.force && is_clean(&medium) {
@@ -127,14 +131,78 @@ fn run(args: &Args) -> Result<u8> {
     }
     let mut asker = Asker::new(args.yes, args.preen, args.json);
     if !asker.can_ask() {
-        bail!("there is no terminal to ask at; use -n, -p or -y");
+        // What a power cut leaves is nothing to ask about.
+        let report = check(&medium, &Options::default());
+        if !report.is_consistent() {
+            if !args.json {
+                tell(args, &Repaired::default(), &report, false);
+            }
+            bail!("there is no terminal to ask at; use -n, -p or -y");
+        }
     }
-    let done = repair(&medium, now(), |problem| asker.allow(problem))
-        .map_err(|error| anyhow!("{shown}: cannot be repaired: {error:?}"))?;
+    let done =
+        repair(&medium, now(), |problem| asker.allow(problem)).map_err(|error| match error {
+            Error::NoSpace => anyhow!("{shown}: no journal slot is free to repair it with"),
+            error => anyhow!("{shown}: cannot be repaired: {error:?}"),
+        })?;
     medium.sync()?;
     // What is on the medium counts, not what should be.
     let left = check(&medium, &Options::default());
     Ok(tell(args, &done, &left, asker.was_cancelled()))
+}
+
+/// What uses a device.
+struct User {
+    what: String,
+    /// It may change the volume at any time.
+    writes: bool,
+}
+
+impl fmt::Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+/// Finds out what uses `device`, if anything does.
+fn user_of(device: &Path) -> Result<Option<User>> {
+    if let Some(mount) = mount_of(device)? {
+        return Ok(Some(User {
+            what: format!("is mounted on {}", mount.path),
+            writes: !mount.read_only,
+        }));
+    }
+    Ok(is_held(device)?.then(|| User {
+        what: "is in use".into(),
+        writes: true,
+    }))
+}
+
+/// Checks without a change. Of a volume that is mounted, what is found again each time is told.
+fn check_only(args: &Args, user: Option<&User>) -> Result<u8> {
+    const TRIES: usize = 3;
+    let shown = args.device.display();
+    let medium = FileMedium::open(&args.device)?;
+    let mut report = check(&medium, &Options::default());
+    let Some(user) = user.filter(|user| user.writes) else {
+        return Ok(tell(args, &Repaired::default(), &report, false));
+    };
+    eprintln!(
+        "fsck.rdaxfs: warning: {shown} {user} and may change while it is checked: what is found \
+         may not be true"
+    );
+    for _ in 1..TRIES {
+        if report.is_consistent() {
+            break;
+        }
+        medium.refresh();
+        report = check(&medium, &Options::default());
+    }
+    let code = tell(args, &Repaired::default(), &report, false);
+    if code != 0 {
+        eprintln!("fsck.rdaxfs: warning: check {shown} again when it is not in use");
+    }
+    Ok(code)
 }
 
 /// Whether the volume says itself that it is in order.
@@ -192,7 +260,7 @@ fn tell(args: &Args, done: &Repaired, left: &Report, cancelled: bool) -> u8 {
     code
 }
 
-fn tell_summary(device: &std::path::Path, report: &Report) {
+fn tell_summary(device: &Path, report: &Report) {
     let sb = FileMedium::open(device).and_then(|medium| {
         load_super(&medium).map_err(|error| anyhow!("there is no superblock: {error:?}"))
     });

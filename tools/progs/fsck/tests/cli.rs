@@ -129,11 +129,35 @@ fn wrong_usage_and_no_volume() {
     fsck().args(["-n", "-y"]).arg(&path).assert().code(16);
     fsck().assert().code(16);
     fsck().args(["-n", "/nonexistent/image"]).assert().code(8);
+}
+
+#[test]
+fn no_terminal_is_needed_where_there_is_nothing_to_ask() {
     let (_dir, path) = image(|_| ());
+    fsck().arg(&path).write_stdin("").assert().code(0);
+    fsck()
+        .arg("--json")
+        .arg(&path)
+        .write_stdin("")
+        .assert()
+        .code(0);
+    // What a crash leaves is dealt with without a question.
+    let (_dir, path) = image(|ram| {
+        let volume = mount(ram);
+        let root = volume.iget(volume.root()).unwrap();
+        volume.tmpfile(&root, &inode(0o100600), now()).unwrap();
+    });
+    fsck().arg(&path).write_stdin("").assert().code(1);
+    fsck().arg(&path).write_stdin("").assert().code(0);
+    // Where there is something to ask, nothing is changed.
+    let (_dir, path) = image(|ram| drop(damage(&ram, 3, 6).unwrap()));
+    let before = fs::read(&path).unwrap();
     fsck()
         .arg(&path)
         .write_stdin("")
         .assert()
         .code(8)
+        .stdout(contains("errors are left"))
         .stderr(contains("no terminal"));
+    assert!(fs::read(&path).unwrap() == before);
 }

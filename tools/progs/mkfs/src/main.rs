@@ -36,16 +36,21 @@ use rdaxfs_core::{
 use rdaxfs_progs::{
     alignment,
     human,
+    is_held,
     label_of,
     mount_of,
     now,
     parse_size,
     probe,
     uuid_of,
+    wipe,
     FileMedium, //
 };
 use std::{
-    fs::OpenOptions,
+    fs::{
+        File,
+        OpenOptions, //
+    },
     path::{
         Path,
         PathBuf, //
@@ -146,6 +151,10 @@ impl Medium for Front<'_> {
     fn zero(&self, at: u64, len: u64) -> rdaxfs_core::Result {
         self.medium.zero(at, len)
     }
+
+    fn heal(&self, at: u64, len: u64) -> rdaxfs_core::Result {
+        self.medium.heal(at, len)
+    }
 }
 
 fn run(args: &Args) -> Result<()> {
@@ -175,8 +184,17 @@ fn make_image(args: &Args) -> Result<bool> {
         .open(&args.device);
     create
         .and_then(|file| file.set_len(size))
+        .and_then(|()| sync_name(&args.device))
         .with_context(|| format!("{}", args.device.display()))?;
     Ok(true)
+}
+
+/// Makes the name of a new file durable.
+fn sync_name(path: &Path) -> std::io::Result<()> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn make(args: &Args, label: &str) -> Result<()> {
@@ -185,9 +203,12 @@ fn make(args: &Args, label: &str) -> Result<()> {
     if let Some(mount) = mount_of(path)? {
         bail!("{shown} is mounted on {} ({})", mount.path, mount.fs_type);
     }
+    if is_held(path)? {
+        bail!("{shown} is in use");
+    }
     let medium = match args.dry_run {
         true => FileMedium::open(path)?,
-        false => FileMedium::open_to_write(path)?.sync_fences(),
+        false => FileMedium::open_to_write(path)?,
     };
     if let Some(found) = probe(&medium).filter(|_| !args.force) {
         bail!(
@@ -232,9 +253,12 @@ fn make(args: &Args, label: &str) -> Result<()> {
         return Ok(());
     }
     let bar = progress(args.quiet);
-    let made = format(&front, &options, |done, all| {
-        bar.set_length(all);
-        bar.set_position(done);
+    // What is on the device now must not be taken for good once it is half overwritten.
+    let made = wipe(&medium).and_then(|()| {
+        format(&front, &options, |done, all| {
+            bar.set_length(all);
+            bar.set_position(done);
+        })
     });
     bar.finish_and_clear();
     let sb = made.map_err(|error| anyhow!("{shown}: cannot be written: {error:?}"))?;

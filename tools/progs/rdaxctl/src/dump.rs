@@ -2,7 +2,13 @@
 
 //! Structures on the medium.
 
-use crate::on_medium;
+use crate::{
+    look::{
+        look,
+        Read, //
+    },
+    on_medium, //
+};
 use anyhow::Result;
 use clap::Subcommand;
 use rdaxfs_check::Overlay;
@@ -81,9 +87,9 @@ pub(crate) enum What {
 
 pub(crate) fn dump(what: &What) -> Result<Value> {
     match what {
-        What::Super { device } => supers(device),
-        What::Journal { device } => journal(device),
-        What::Imap { device } => imap(device),
+        What::Super { device } => look(device, supers),
+        What::Journal { device } => look(device, |medium| journal(device, medium)),
+        What::Imap { device } => look(device, |medium| imap(device, medium)),
         What::Inode { ino, device } => with_volume(device, |volume| inode(device, volume, *ino)),
         What::Extents { ino, device } => {
             with_volume(device, |volume| extents(device, volume, *ino))
@@ -103,19 +109,18 @@ pub(crate) fn mount<'a>(device: &Path, medium: &'a FileMedium) -> Result<Shown<'
     on_medium(device, Volume::mount(Overlay::new(medium), &options))
 }
 
-fn with_volume(device: &Path, show: impl FnOnce(&Shown<'_>) -> Result<Value>) -> Result<Value> {
-    let medium = FileMedium::open(device)?;
-    show(&mount(device, &medium)?)
+fn with_volume(device: &Path, show: impl Fn(&Shown<'_>) -> Result<Value>) -> Result<Value> {
+    look(device, |medium| Ok((show(&mount(device, medium)?)?, true)))
 }
 
 fn time(time: &DiskTime) -> String {
     format!("{}.{:09}", time.sec(), time.nsec())
 }
 
-fn supers(device: &Path) -> Result<Value> {
-    let medium = FileMedium::open(device)?;
-    let last = load_super(&medium).map_or(medium.size() / BLOCK_SIZE, |sb| sb.layout().blocks);
+fn supers(medium: &FileMedium) -> Result<Read<Value>> {
+    let last = load_super(medium).map_or(medium.size() / BLOCK_SIZE, |sb| sb.layout().blocks);
     let mut shown = serde_json::Map::new();
+    let mut sane = true;
     for (name, block) in [("first", 0), ("second", last.saturating_sub(1))] {
         let mut bytes = [0; SUPER_SIZE];
         let loaded = medium.load(block.saturating_mul(BLOCK_SIZE), &mut bytes);
@@ -124,9 +129,10 @@ fn supers(device: &Path) -> Result<Value> {
             Ok(Err(bad)) => json!({ "block": block, "error": bad.to_string() }),
             Ok(Ok(sb)) => super_value(block, &sb),
         };
+        sane &= value.get("error").is_none();
         shown.insert(name.into(), value);
     }
-    Ok(Value::Object(shown))
+    Ok((Value::Object(shown), sane))
 }
 
 fn super_value(block: u64, sb: &SuperBlock) -> Value {
@@ -154,9 +160,8 @@ fn super_value(block: u64, sb: &SuperBlock) -> Value {
     })
 }
 
-fn journal(device: &Path) -> Result<Value> {
-    let medium = FileMedium::open(device)?;
-    let layout = on_medium(device, load_super(&medium))?.layout();
+fn journal(device: &Path, medium: &FileMedium) -> Result<Read<Value>> {
+    let layout = on_medium(device, load_super(medium))?.layout();
     let mut bytes = vec![0; SLOT_SIZE];
     let mut found = Vec::new();
     for slot in 0..layout.slots {
@@ -171,7 +176,11 @@ fn journal(device: &Path) -> Result<Value> {
             Err(bad) => found.push(json!({ "slot": slot, "error": bad.to_string() })),
         }
     }
-    Ok(json!({ "slots": layout.slots, "transactions": found }))
+    let sane = found.iter().all(|slot| slot.get("error").is_none());
+    Ok((
+        json!({ "slots": layout.slots, "transactions": found }),
+        sane,
+    ))
 }
 
 fn stores(payload: &[u8]) -> Vec<Value> {
@@ -192,9 +201,8 @@ fn stores(payload: &[u8]) -> Vec<Value> {
     list
 }
 
-fn imap(device: &Path) -> Result<Value> {
-    let medium = FileMedium::open(device)?;
-    let layout = on_medium(device, load_super(&medium))?.layout();
+fn imap(device: &Path, medium: &FileMedium) -> Result<Read<Value>> {
+    let layout = on_medium(device, load_super(medium))?.layout();
     let mut bytes = [0; IMAP_GROUP_SIZE];
     let mut blocks = Vec::new();
     let mut errors = Vec::new();
@@ -209,7 +217,13 @@ fn imap(device: &Path) -> Result<Value> {
             Err(bad) => errors.push(json!({ "group": index, "error": bad.to_string() })),
         }
     }
-    Ok(json!({ "groups": layout.imap_groups(), "errors": errors, "inode_blocks": blocks }))
+    let sane = errors.is_empty();
+    let value = json!({
+        "groups": layout.imap_groups(),
+        "errors": errors,
+        "inode_blocks": blocks,
+    });
+    Ok((value, sane))
 }
 
 fn number(volume: &Shown<'_>, ino: u64) -> u64 {

@@ -4,6 +4,7 @@
 
 use crate::{
     dump,
+    look::look,
     on_medium, //
 };
 use anyhow::Result;
@@ -17,8 +18,7 @@ use rdaxfs_progs::{
     human,
     label_of,
     mount_of,
-    uuid_of,
-    FileMedium, //
+    uuid_of, //
 };
 use serde_json::{
     json,
@@ -32,8 +32,14 @@ pub(crate) fn info(target: &Path) -> Result<Value> {
         true => device_of(target)?,
         false => target.to_owned(),
     };
-    let medium = FileMedium::open(&device)?;
-    let sb = on_medium(&device, load_super(&medium))?;
+    let (sb, volume) = look(&device, |medium| {
+        let sb = on_medium(&device, load_super(medium))?;
+        // A corrupt volume still has a superblock to show.
+        let volume = dump::mount(&device, medium).ok();
+        let volume = volume.map(|volume| (volume.usage(), volume.recovery()));
+        let sane = volume.is_some();
+        Ok(((sb, volume), sane))
+    })?;
     let layout = sb.layout();
     let mount = mount_of(&device)?;
     let mut value = json!({
@@ -54,15 +60,13 @@ pub(crate) fn info(target: &Path) -> Result<Value> {
         value["aligned_2m"] = json!(found.is_aligned_to(2 << 20));
         value["aligned_1g"] = json!(found.is_aligned_to(1 << 30));
     }
-    // A corrupt volume still has a superblock to show.
-    if let Ok(volume) = dump::mount(&device, &medium) {
-        let usage = volume.usage();
+    if let Some((usage, recovery)) = volume {
         value["blocks"] = json!(usage.blocks);
         value["free_blocks"] = json!(usage.free);
         value["free_text"] = json!(human(usage.free.saturating_mul(BLOCK_SIZE)));
         value["free_huge_pages"] = json!(usage.huge_free);
         value["inodes"] = json!(usage.inodes);
-        value["pending_transactions"] = json!(volume.recovery().transactions);
+        value["pending_transactions"] = json!(recovery.transactions);
     }
     Ok(value)
 }

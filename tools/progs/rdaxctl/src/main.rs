@@ -8,6 +8,7 @@ mod drains;
 mod dump;
 mod hugepages;
 mod info;
+mod look;
 mod show;
 mod stats;
 
@@ -22,9 +23,11 @@ use clap::{
 };
 use rdaxfs_core::{
     format_types::LABEL_MAX,
-    load_super, //
+    load_super,
+    update_super, //
 };
 use rdaxfs_progs::{
+    is_held,
     label_of,
     mount_of,
     FileMedium, //
@@ -151,26 +154,30 @@ fn open_unmounted(device: &Path) -> Result<FileMedium> {
     if let Some(mount) = mount_of(device)? {
         bail!("{} is mounted on {}", device.display(), mount.path);
     }
+    if is_held(device)? {
+        bail!("{} is in use", device.display());
+    }
     FileMedium::open_to_write(device)
 }
 
 fn relabel(device: &Path, label: Option<&str>) -> Result<Value> {
     let Some(label) = label else {
-        let medium = FileMedium::open(device)?;
-        let sb = on_medium(device, load_super(&medium))?;
+        let sb = look::look(device, |medium| {
+            Ok((on_medium(device, load_super(medium))?, true))
+        })?;
         return Ok(json!({ "label": label_of(&sb) }));
     };
     if label.len() > LABEL_MAX || label.contains('\0') {
         bail!("a label has {LABEL_MAX} bytes at most");
     }
     let medium = open_unmounted(device)?;
-    let mut sb = on_medium(device, load_super(&medium))?;
-    sb.label = [0; LABEL_MAX];
-    for (to, from) in sb.label.iter_mut().zip(label.as_bytes()) {
-        *to = *from;
-    }
-    sb.serial.set(sb.serial.get().wrapping_add(1));
-    on_medium(device, rdaxfs_check::store_super(&medium, &mut sb))?;
+    let changed = update_super(&medium, |sb| {
+        sb.label = [0; LABEL_MAX];
+        for (to, from) in sb.label.iter_mut().zip(label.as_bytes()) {
+            *to = *from;
+        }
+    });
+    let sb = on_medium(device, changed)?;
     medium.sync()?;
     Ok(json!({ "label": label_of(&sb) }))
 }

@@ -35,10 +35,13 @@ pub struct Event {
 #[derive(Clone)]
 pub struct Pm(Rc<Inner>);
 
+/// Places and what they held, oldest first.
+type Undo = Vec<(usize, Vec<u8>)>;
+
 struct Inner {
     bytes: RefCell<Vec<u8>>,
     log: RefCell<Option<Vec<Event>>>,
-    undo: RefCell<Option<Vec<(usize, Vec<u8>)>>>,
+    undo: RefCell<Option<Undo>>,
     cpu: Cell<usize>,
     calls_left: Cell<u64>,
 }
@@ -129,6 +132,12 @@ impl Pm {
     pub fn line(&self, line: u64) -> [u8; 64] {
         let at = line as usize * 64;
         self.0.bytes.borrow()[at..at + 64].try_into().unwrap()
+    }
+
+    /// `len` bytes from byte `at`.
+    pub fn bytes(&self, at: u64, len: u64) -> Vec<u8> {
+        let range = at as usize..(at + len) as usize;
+        self.0.bytes.borrow()[range].to_vec()
     }
 
     fn range(&self, at: u64, len: u64) -> Result<Range<usize>> {

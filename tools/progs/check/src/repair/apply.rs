@@ -3,10 +3,11 @@
 //! Applying fixes to the medium. Each reads what it changes again, so that several of one round can
 //! change the same thing.
 
-use super::clear_slot;
+use super::batch::Batch;
 use crate::{
     extents::group_at,
     inodes::sanitize,
+    journal,
     Fix,
     InodeEdit,
     Problem,
@@ -30,30 +31,37 @@ use rdaxfs_core::{
         INODE_SIZE,
         MODE_DIR, //
     },
+    restore_super,
     Error,
     Medium,
     Result, //
 };
 use zerocopy::FromBytes;
 
-/// Applies all fixes of a problem.
-pub(super) fn problem(medium: &impl Medium, sb: &SuperBlock, problem: &Problem) -> Result {
+/// Applies all fixes of a problem, as a unit. What is no metadata of an inode goes to the medium at
+/// once.
+pub(super) fn problem<M: Medium>(
+    batch: &mut Batch<'_, M>,
+    sb: &SuperBlock,
+    problem: &Problem,
+) -> Result {
     for one in &problem.fixes {
-        match fix(medium, sb, one) {
+        batch.next_fix();
+        match fix(batch, sb, one) {
             // An earlier fix took away what this one was for; if not, the next round says so.
             Err(Error::Corrupt(_)) => {}
             fixed => fixed?,
         }
     }
-    Ok(())
+    batch.end_unit()
 }
 
-fn fix(medium: &impl Medium, sb: &SuperBlock, fix: &Fix) -> Result {
+fn fix<M: Medium>(medium: &Batch<'_, M>, sb: &SuperBlock, fix: &Fix) -> Result {
     match *fix {
-        Fix::Super(ref sb) => store_super(medium, &mut sb.clone()),
+        Fix::Super(ref sb) => restore_super(medium.medium(), sb),
         // The end of the repair, or the replay before it, does.
-        Fix::Recover | Fix::Reconnect(_) => Ok(()),
-        Fix::ClearSlot(slot) => clear_slot(medium, sb, slot),
+        Fix::Recover | Fix::Finish | Fix::Reconnect(_) => Ok(()),
+        Fix::ClearSlot(slot) => journal::clear(medium.medium(), &sb.layout(), slot),
         Fix::Map(index, ref blocks) => store_map(medium, sb, index, |group| {
             for block in blocks {
                 group.set(block % IMAP_GROUP_BLOCKS, true);
@@ -66,7 +74,7 @@ fn fix(medium: &impl Medium, sb: &SuperBlock, fix: &Fix) -> Result {
             let inode = load_inode(medium, sb, ino)?;
             let (ino, generation) = (inode.ino.get(), inode.generation.get());
             let mut group = ExtentGroup::new(ino, generation, index, 0);
-            store(medium, group_at(block, index), group.encode())
+            medium.store(group_at(block, index), group.encode())
         }
         Fix::EndChain(ino, block) => {
             let inode = load_inode(medium, sb, ino)?;
@@ -74,7 +82,7 @@ fn fix(medium: &impl Medium, sb: &SuperBlock, fix: &Fix) -> Result {
             let (ino, generation) = (inode.ino.get(), inode.generation.get());
             let mut group = ExtentGroup::new(ino, generation, 0, 0);
             group.extents = old.extents;
-            store(medium, group_at(block, 0), group.encode())
+            medium.store(group_at(block, 0), group.encode())
         }
         Fix::Extent(ino, at, extent) => {
             let raw = extent.map_or(RawExtent::EMPTY, |extent| RawExtent::new(&extent));
@@ -94,39 +102,20 @@ fn fix(medium: &impl Medium, sb: &SuperBlock, fix: &Fix) -> Result {
     }
 }
 
-/// Stores and writes back. Poison takes only stores of whole blocks, so the block is stored first.
-pub(crate) fn store(medium: &impl Medium, at: u64, data: &[u8]) -> Result {
-    if medium.store(at, data).is_err() {
-        clear_poison(medium, at / BLOCK_SIZE)?;
-        medium.store(at, data)?;
-    }
-    medium.flush(at, data.len() as u64)
-}
-
-/// Stores both superblocks, one after the other.
-pub fn store_super(medium: &impl Medium, sb: &mut SuperBlock) -> Result {
-    let last = sb.layout().end_block().saturating_mul(BLOCK_SIZE);
-    for at in [0, last] {
-        store(medium, at, sb.encode())?;
-        medium.fence()?;
-    }
-    Ok(())
-}
-
 /// Makes a group of the inode map anew.
 fn store_map(
-    medium: &impl Medium,
+    medium: &Batch<'_, impl Medium>,
     sb: &SuperBlock,
     index: u64,
     change: impl FnOnce(&mut ImapGroup),
 ) -> Result {
     let mut group = ImapGroup::new(index);
     change(&mut group);
-    store(medium, sb.layout().imap_at(index), group.encode())
+    medium.store(sb.layout().imap_at(index), group.encode())
 }
 
 /// Marks a block as one of inodes, or takes the mark off.
-fn mark(medium: &impl Medium, sb: &SuperBlock, block: u64, inodes: bool) -> Result {
+fn mark(medium: &Batch<'_, impl Medium>, sb: &SuperBlock, block: u64, inodes: bool) -> Result {
     let index = block / IMAP_GROUP_BLOCKS;
     let mut bytes = [0; IMAP_GROUP_SIZE];
     medium.load(sb.layout().imap_at(index), &mut bytes)?;
@@ -152,17 +141,13 @@ pub(super) fn load_inode(medium: &impl Medium, sb: &SuperBlock, ino: u64) -> Res
 }
 
 /// Stores an inode.
-pub(super) fn store_inode(medium: &impl Medium, sb: &SuperBlock, inode: &mut DiskInode) -> Result {
-    store(
-        medium,
-        sb.layout().inode_at(inode.ino.get()),
-        inode.encode(),
-    )
+fn store_inode(medium: &Batch<'_, impl Medium>, sb: &SuperBlock, inode: &mut DiskInode) -> Result {
+    medium.store(sb.layout().inode_at(inode.ino.get()), inode.encode())
 }
 
 /// A free inode in place of whatever is there. Its generation is one that was not used, as far as
 /// that can be told.
-fn free_inode(medium: &impl Medium, sb: &SuperBlock, ino: u64) -> Result {
+fn free_inode(medium: &Batch<'_, impl Medium>, sb: &SuperBlock, ino: u64) -> Result {
     let generation = match raw_inode(medium, sb, ino) {
         Ok(inode) => inode.generation.get().wrapping_add(1),
         Err(_) => 1,
@@ -170,21 +155,12 @@ fn free_inode(medium: &impl Medium, sb: &SuperBlock, ino: u64) -> Result {
     store_inode(medium, sb, &mut DiskInode::free(ino, generation))
 }
 
-/// Stores zeros where a block cannot be read; what can be is kept.
-fn clear_poison(medium: &impl Medium, block: u64) -> Result {
-    let at = block.saturating_mul(BLOCK_SIZE);
-    let mut bytes = vec![0; BLOCK_SIZE as usize];
-    for (part, from) in bytes.chunks_mut(INODE_SIZE).zip((at..).step_by(INODE_SIZE)) {
-        if medium.load(from, part).is_err() {
-            part.fill(0);
-        }
-    }
-    medium.zero(at, BLOCK_SIZE)?;
-    medium.store(at, &bytes)?;
-    medium.flush(at, BLOCK_SIZE)
-}
-
-fn edit_inode(medium: &impl Medium, sb: &SuperBlock, ino: u64, edit: InodeEdit) -> Result {
+fn edit_inode(
+    medium: &Batch<'_, impl Medium>,
+    sb: &SuperBlock,
+    ino: u64,
+    edit: InodeEdit,
+) -> Result {
     if let InodeEdit::Free = edit {
         return free_inode(medium, sb, ino);
     }
@@ -202,7 +178,7 @@ fn edit_inode(medium: &impl Medium, sb: &SuperBlock, ino: u64, edit: InodeEdit) 
 }
 
 /// Makes an empty root directory, and what else its block needs.
-fn make_root(medium: &impl Medium, sb: &SuperBlock) -> Result {
+fn make_root(medium: &Batch<'_, impl Medium>, sb: &SuperBlock) -> Result {
     let root = sb.root.get();
     let block = root / INODES_PER_BLOCK;
     mark(medium, sb, block, true)?;
@@ -243,7 +219,7 @@ fn load_group(
 }
 
 fn set_extent(
-    medium: &impl Medium,
+    medium: &Batch<'_, impl Medium>,
     sb: &SuperBlock,
     ino: u64,
     at: Where,
@@ -266,13 +242,19 @@ fn set_extent(
             if let Some(slot) = group.extents.get_mut(place) {
                 *slot = raw;
             }
-            store(medium, group_at(block, index), group.encode())
+            medium.store(group_at(block, index), group.encode())
         }
     }
 }
 
 /// Makes slots of a directory block free. A whole block need not be readable for that.
-fn free_slots(medium: &impl Medium, dir: u64, block: u64, slot: usize, count: usize) -> Result {
+fn free_slots(
+    medium: &Batch<'_, impl Medium>,
+    dir: u64,
+    block: u64,
+    slot: usize,
+    count: usize,
+) -> Result {
     if count == DIR_SLOTS {
         medium.zero(block.saturating_mul(BLOCK_SIZE), BLOCK_SIZE)?;
     }
@@ -280,8 +262,8 @@ fn free_slots(medium: &impl Medium, dir: u64, block: u64, slot: usize, count: us
 }
 
 /// Stores an entry of directory `dir` at a slot of a block.
-pub(super) fn store_entry(
-    medium: &impl Medium,
+fn store_entry(
+    medium: &Batch<'_, impl Medium>,
     dir: u64,
     block: u64,
     slot: usize,
@@ -291,5 +273,5 @@ pub(super) fn store_entry(
     let len = dirent.encode(dir, &mut bytes).ok_or(Error::Invalid)?;
     let at = block.saturating_mul(BLOCK_SIZE);
     let at = at.saturating_add((slot as u64).saturating_mul(DIR_SLOT as u64));
-    store(medium, at, bytes.get(..len).unwrap_or_default())
+    medium.store(at, bytes.get(..len).unwrap_or_default())
 }

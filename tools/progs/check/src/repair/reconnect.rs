@@ -2,14 +2,16 @@
 
 //! Names in `/lost+found` for inodes that have none.
 //!
-//! The volume is mounted to make the names, so that its allocator finds the room. They are hard
-//! links to a file made for that, `#NUMBER`, each of which is then made to name the lost inode.
+//! The volume is mounted to make the names, so that its allocator finds the room, but on an overlay
+//! that keeps all stores in memory. They are hard links to a file made for that, `#NUMBER`, each of
+//! which is then made to name the lost inode. What differs from the medium at the end goes to it in
+//! an order in which each step may be the last one (`publish.rs`).
 
-use super::apply::{
-    load_inode,
-    store_entry,
-    store_inode, //
+use super::{
+    apply::load_inode,
+    publish, //
 };
+use crate::Overlay;
 use rdaxfs_core::{
     format_types::{
         Dirent,
@@ -17,6 +19,7 @@ use rdaxfs_core::{
         DiskTime,
         SuperBlock,
         BLOCK_SIZE,
+        DIR_SLOT,
         DIR_SLOTS,
         MODE_TYPE, //
     },
@@ -32,42 +35,25 @@ use std::collections::HashMap;
 
 const STAND_IN: &[u8] = b".stand-in";
 
-/// A medium by reference: a volume wants one of its own.
-struct By<'a, M: Medium>(&'a M);
-
-impl<M: Medium> Medium for By<'_, M> {
-    fn size(&self) -> u64 {
-        self.0.size()
-    }
-
-    fn load(&self, at: u64, out: &mut [u8]) -> Result {
-        self.0.load(at, out)
-    }
-
-    fn store(&self, at: u64, data: &[u8]) -> Result {
-        self.0.store(at, data)
-    }
-
-    fn flush(&self, at: u64, len: u64) -> Result {
-        self.0.flush(at, len)
-    }
-
-    fn fence(&self) -> Result {
-        self.0.fence()
-    }
-
-    fn zero(&self, at: u64, len: u64) -> Result {
-        self.0.zero(at, len)
-    }
-}
-
 /// Gives all of `inodes` names. Link counts and parents are for the next round.
 pub(super) fn all(medium: &impl Medium, sb: &SuperBlock, now: DiskTime, inodes: &[u64]) -> Result {
+    let overlay = Overlay::new(medium);
+    link(&overlay, sb, now, inodes)?;
+    publish::all(medium, sb, overlay)
+}
+
+/// Stores the names to `overlay`.
+fn link<M: Medium>(
+    overlay: &Overlay<'_, M>,
+    sb: &SuperBlock,
+    now: DiskTime,
+    inodes: &[u64],
+) -> Result {
     let options = MountOptions {
         now,
         ..MountOptions::default()
     };
-    let volume = Volume::mount(By(medium), &options)?;
+    let volume = Volume::mount(overlay, &options)?;
     let mut root = volume.iget(volume.root())?;
     let mut dir = lost_and_found(&volume, &mut root, inodes, now)?;
     let stand_in = NewInode {
@@ -88,15 +74,13 @@ pub(super) fn all(medium: &impl Medium, sb: &SuperBlock, now: DiskTime, inodes: 
         }
         names.insert(name.into_bytes(), Some(ino));
     }
-    let (dir_ino, blocks) = (dir.ino(), blocks_of(&dir));
-    let stand_in = file.ino();
-    volume.deactivate()?;
+    let blocks = blocks_of(&dir);
+    let (dir, stand_in) = (dir.ino(), file.ino());
     drop(volume);
-    point(medium, sb, dir_ino, &blocks, &names)?;
-    let old = load_inode(medium, sb, stand_in)?;
+    point(overlay, sb, dir, &blocks, &names)?;
+    let old = load_inode(overlay, sb, stand_in)?;
     let mut free = DiskInode::free(stand_in, old.generation.get());
-    store_inode(medium, sb, &mut free)?;
-    medium.fence()?;
+    overlay.store(sb.layout().inode_at(stand_in), free.encode())?;
     // Some have a name now: the next round goes on.
     match names.len() {
         1 => done,
@@ -172,7 +156,11 @@ fn point(
                 None => None,
             };
             if let Some(new) = new {
-                store_entry(medium, dir, block, slot, &new)?;
+                let mut entry = [0; DIR_SLOT * DIR_SLOTS];
+                let len = new.encode(dir, &mut entry).ok_or(Error::Invalid)?;
+                let at = block.saturating_mul(BLOCK_SIZE);
+                let at = at.saturating_add((slot as u64).saturating_mul(DIR_SLOT as u64));
+                medium.store(at, entry.get(..len).unwrap_or_default())?;
             }
             slot = slot.saturating_add(dirent.slots.max(1));
         }

@@ -2,6 +2,8 @@
 
 //! Memory as a medium, with a volume that has something of everything.
 
+#![allow(dead_code)]
+
 use rdaxfs_core::{
     format,
     format_types::DiskTime,
@@ -105,6 +107,22 @@ fn populate(volume: &Volume<&Ram>, dir: &mut Node, depth: u32) -> Result {
 
 pub fn mount(ram: &Ram) -> Volume<&Ram> {
     Volume::mount(ram, &MountOptions::default()).unwrap()
+}
+
+/// As small a volume as can be with something of everything, unmounted.
+pub fn small() -> Ram {
+    let ram = make(8 << 20);
+    let volume = mount(&ram);
+    let mut root = volume.iget(volume.root()).unwrap();
+    populate(&volume, &mut root, 0).unwrap();
+    let mut sub = volume
+        .create(&mut root, b"dir", &inode(0o040755), now())
+        .unwrap();
+    volume
+        .create(&mut sub, b"file", &inode(0o100644), now())
+        .unwrap();
+    volume.deactivate().unwrap();
+    ram
 }
 
 /// A volume with something of everything, unmounted.
