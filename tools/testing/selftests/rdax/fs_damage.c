@@ -140,13 +140,20 @@ static int next_error(int fd)
 	static char buf[4096] __attribute__((aligned(8)));
 	struct fanotify_event_metadata *event = (void *)buf;
 	struct fanotify_event_info_error *info = (void *)(event + 1);
+	char *end;
 
 	/* Only an event that does not come at all takes that long. */
 	if (poll(&ready, 1, 60000) != 1)
 		return 0;
 	must(read(fd, buf, sizeof(buf)) > 0);
 	must_eq(event->mask, FAN_FS_ERROR);
-	must_eq(info->hdr.info_type, FAN_EVENT_INFO_TYPE_ERROR);
+	/* The handle of the file comes before it, or after it. */
+	end = buf + event->event_len;
+	while (info->hdr.info_type != FAN_EVENT_INFO_TYPE_ERROR) {
+		must(info->hdr.len > 0);
+		info = (void *)((char *)info + info->hdr.len);
+		must((char *)(info + 1) <= end);
+	}
 	note("error %d, %u times", info->error, info->error_count);
 	return info->error;
 }
