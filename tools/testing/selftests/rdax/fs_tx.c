@@ -105,7 +105,7 @@ static void drops(void (*op)(void))
 static void cmd_attributes(char **argv)
 {
 	struct timespec times[2] = { { 1, 2 }, { 3, 4 } };
-	int flags = FS_NODUMP_FL;
+	int flags;
 
 	open_stats(argv[1]);
 	enter(argv[0]);
@@ -115,6 +115,8 @@ static void cmd_attributes(char **argv)
 	takes(1, !utimensat(AT_FDCWD, "f", times, 0));
 	takes(1, !setxattr("f", "user.x", "y", 1, 0));
 	takes(1, !removexattr("f", "user.x"));
+	must(!ioctl(fd, FS_IOC_GETFLAGS, &flags));
+	flags |= FS_NODUMP_FL;
 	takes(1, !ioctl(fd, FS_IOC_SETFLAGS, &flags));
 	takes(1, !setxattr("f", "system.posix_acl_access", &acl, sizeof(acl), 0));
 	takes(1, !chmod("f", 0600));
