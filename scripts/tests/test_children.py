@@ -74,8 +74,10 @@ class ChildrenTest(unittest.TestCase):
         children = Children()
         self.assertEqual(children.run(["true"]).returncode, 0)
         children.stop()
-        with self.assertRaises(Stopped):
-            children.run(["true"])
+        with tempfile.TemporaryDirectory() as name:
+            with self.assertRaises(Stopped):
+                children.run(["touch", f"{name}/began"])
+            self.assertEqual(os.listdir(name), [])
 
     def test_a_status_that_is_checked(self):
         with self.assertRaises(subprocess.CalledProcessError):

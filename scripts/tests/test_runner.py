@@ -46,7 +46,7 @@ class KnobsTest(unittest.TestCase):
         self.assertFalse([word for word in command if "RDAX_CACHE" in word])
 
 
-class TimeoutTest(unittest.TestCase):
+class BusyHostTest(unittest.TestCase):
     def test_they_grow_with_what_the_host_has_to_do(self):
         tests = [runner.Test("x", "main", 60, ["x"]), runner.Test("y", "main", 400, ["y"])]
         boots = runner.Runner(None, "debug", Path("kernel"), Path("build"), {}, 1.5)
