@@ -3,16 +3,19 @@
 #
 # The tools and a volume that is in use: what writes is refused, what reads
 # says so and tells no damage that there is not.
+#
+#   RDAX_ROUNDS  of all tools that read (default 2)
 . "$(dirname "$0")/fs.sh"
 
 use_fs rdaxfs
 
-ROUNDS=${RDAX_ROUNDS:-12}
+ROUNDS=${RDAX_ROUNDS:-2}
 LOAD=
 
 on_exit()
 {
-	[ -z "$LOAD" ] || kill "$LOAD" 2>/dev/null
+	touch "$TMP/stop"
+	[ -z "$LOAD" ] || wait "$LOAD"
 	umount_all
 }
 
@@ -72,12 +75,12 @@ other_namespace()
 	fs_clean rdaxfs "$DEV"
 }
 
-# Makes, renames and removes files without end.
+# Makes, renames and removes files until it is to stop.
 change_always()
 {
-	local i=0 dir
+	local i=0 dir name
 
-	while :; do
+	while [ ! -e "$TMP/stop" ]; do
 		i=$(((i + 1) % 8))
 		dir=$MNT/d$i
 		rm -rf "$dir"
@@ -95,8 +98,9 @@ readers_say_so()
 	local i rc cmd
 
 	umount_all
-	fresh_fs
-	rm -f "$TMP/changed"
+	do_mkfs rdaxfs "$DEV" -s 64M
+	mount_dax rdaxfs "$DEV"
+	rm -f "$TMP/changed" "$TMP/stop"
 	change_always &
 	LOAD=$!
 	until_true 60 test -e "$TMP/changed"
@@ -120,8 +124,8 @@ readers_say_so()
 		*) fail "fsck.rdaxfs -n: $rc" ;;
 		esac
 	done
-	kill "$LOAD"
-	wait "$LOAD" || true
+	touch "$TMP/stop"
+	wait "$LOAD"
 	LOAD=
 	umount "$MNT"
 	fs_clean rdaxfs "$DEV"
