@@ -158,9 +158,25 @@ impl<'a> Change<'a> {
         }
     }
 
+    /// The blocks that the extents of `node` map and that hold them, once the change has happened.
+    fn blocks_after(&self, node: &Node) -> u64 {
+        match &self.how {
+            How::InPlace(places, plan) => {
+                let removed = plan.removed.iter().map(|entry| entry.extent.len);
+                let added = plan.added.iter().map(|extent| extent.len);
+                node.extents_and_data()
+                    .saturating_add(added.sum())
+                    .saturating_add(places.grown.is_some().into())
+                    .saturating_sub(removed.sum())
+            }
+            How::Rebuild { map, blocks } => map.blocks().saturating_add(blocks.len() as u64),
+        }
+    }
+
     /// Follows the change, which has happened. Without memory for that `node` is read again, at once or
     /// later.
     pub(crate) fn finish(self, medium: &impl Medium, layout: &Layout, node: &mut Node) {
+        let blocks = self.blocks_after(node);
         let done = match self.how {
             How::InPlace(places, plan) => finish_in_place(node, places, &plan),
             How::Rebuild { map, blocks } => {
@@ -171,7 +187,7 @@ impl<'a> Change<'a> {
             }
         };
         if done.is_err() {
-            node.stale = true;
+            node.stale = Some(blocks);
             // What fails here too is tried by whoever needs the extents next.
             let _ = node.refresh(medium, layout);
         }

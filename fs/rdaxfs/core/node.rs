@@ -57,8 +57,9 @@ pub struct Node {
     /// The write in progress has filled the last block of the file up to this byte, which is past
     /// the end of the file until what follows is written, too.
     pub(crate) staged: Option<u64>,
-    /// There was no memory to follow a change: read it again.
-    pub(crate) stale: bool,
+    /// There was no memory to follow a change: the extents have to be read again. They and the blocks
+    /// of extents take this many blocks.
+    pub(crate) stale: Option<u64>,
 }
 
 impl Node {
@@ -74,7 +75,7 @@ impl Node {
             pending: None,
             write_end: 0,
             staged: None,
-            stale: false,
+            stale: None,
         };
         node.free_slots.reserve(INLINE_EXTENTS)?;
         if disk.has_extents() {
@@ -176,14 +177,14 @@ impl Node {
     /// Whether there was no memory to follow a change of the extents. Whatever changes the node reads
     /// them again first; who only looks calls [`Volume::refresh`](crate::Volume::refresh).
     pub fn is_stale(&self) -> bool {
-        self.stale
+        self.stale.is_some()
     }
 
     /// Reads again what a lack of memory kept from being followed.
     pub(crate) fn refresh(&mut self, medium: &impl Medium, layout: &Layout) -> Result {
-        if self.stale {
+        if self.stale.is_some() {
             self.load_extents(medium, layout)?;
-            self.stale = false;
+            self.stale = None;
         }
         Ok(())
     }
@@ -211,11 +212,16 @@ impl Node {
     /// Blocks of 4 KiB it takes, extents and attributes included, the inode not.
     pub fn blocks(&self) -> u64 {
         let pending = self.pending.filter(|pending| !pending.owned);
-        self.map
-            .blocks()
-            .saturating_add(self.extent_blocks.0.len() as u64)
+        self.extents_and_data()
             .saturating_add(self.blob_blocks)
             .saturating_add(pending.map_or(0, |pending| pending.extent.len))
+    }
+
+    /// The blocks that its extents map, and those that hold the extents.
+    pub(crate) fn extents_and_data(&self) -> u64 {
+        let known = self.map.blocks();
+        let known = known.saturating_add(self.extent_blocks.0.len() as u64);
+        self.stale.unwrap_or(known)
     }
 
     /// How many extents it has.

@@ -72,7 +72,7 @@ impl<M: Medium> Volume<M> {
     /// [`Error::NoMemory`] if the node is [stale](Node::is_stale).
     pub fn map(&self, node: &Node, lblk: u64, len: u64) -> Result<Mapping> {
         self.check_alive()?;
-        if node.stale {
+        if node.is_stale() {
             return Err(Error::NoMemory);
         }
         let len = len.max(1);
