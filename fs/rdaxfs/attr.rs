@@ -103,8 +103,10 @@ impl Operations for Rdaxfs {
         stat.set_btime(from_disk(disk.btime));
         stat.set_attributes(attributes(disk.flags.get()), attributes(InodeFlags::ALL));
         if inode.is_reg() {
-            // `O_DIRECT` changes nothing, so nothing needs to be aligned.
-            stat.set_dio_align(1, 1);
+            // `O_DIRECT` changes nothing, and needs no alignment. Loop devices take this for the
+            // size of their blocks.
+            let (memory, offset) = inode.sb().data().core().medium().volume().dio_align();
+            stat.set_dio_align(memory, offset);
         }
         Ok(())
     }
@@ -181,9 +183,8 @@ impl Operations for Rdaxfs {
                 flags |= bit;
             }
         }
-        // Every file is without page cache, nothing else is.
-        let dax = attr.flags.contains(XFlag::Dax);
-        if attr.has_others || !known.contains_all(attr.flags) || dax != inode.is_reg() {
+        // Every file is without page cache, whatever is asked for.
+        if attr.has_others || !known.contains_all(attr.flags) {
             return Err(EOPNOTSUPP);
         }
         let sb = inode.sb();

@@ -30,6 +30,14 @@ u64 rdax_helper_bdev_bytes(struct block_device *bdev)
 	return bdev_nr_bytes(bdev);
 }
 
+/* What direct I/O on a disk has to be aligned to, in bytes. */
+void rdax_helper_bdev_dio_align(struct block_device *bdev, u32 *memory,
+				u32 *offset)
+{
+	*memory = bdev_dma_alignment(bdev) + 1;
+	*offset = bdev_logical_block_size(bdev);
+}
+
 void rdax_helper_sb_start_pagefault(struct super_block *sb)
 {
 	sb_start_pagefault(sb);

@@ -131,6 +131,8 @@ bool rdax_helper_fileattr_has_others(const struct file_kattr *fa);
 struct file *rdax_helper_get_file(struct file *file);
 bool rdax_helper_bdev_is_stacked(struct block_device *bdev);
 u64 rdax_helper_bdev_bytes(struct block_device *bdev);
+void rdax_helper_bdev_dio_align(struct block_device *bdev, u32 *memory,
+				u32 *offset);
 void rdax_helper_sb_start_pagefault(struct super_block *sb);
 void rdax_helper_sb_end_pagefault(struct super_block *sb);
 u32 rdax_helper_vmf_error(int err);

@@ -242,6 +242,21 @@ impl Volume {
         self.synchronous
     }
 
+    /// Returns what direct I/O on the disk has to be aligned to, in memory and on the disk, in
+    /// bytes. Users that stack on a file expect the same of it.
+    pub fn dio_align(&self) -> (u32, u32) {
+        let (mut memory, mut offset) = (0, 0);
+        // SAFETY: `self.device` keeps the block device open until it is dropped.
+        unsafe {
+            bindings::rdax_helper_bdev_dio_align(
+                self.device.bdev.as_ptr(),
+                &mut memory,
+                &mut offset,
+            )
+        };
+        (memory, offset)
+    }
+
     /// Orders all stores and flushes of this CPU before all later ones, and makes them durable.
     /// Sleeps if the volume is not [synchronous](Self::synchronous).
     pub fn fence(&self) -> Result {

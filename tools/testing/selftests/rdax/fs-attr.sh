@@ -31,6 +31,22 @@ lazytime()
 	remount_fs
 }
 
+# A loop device with direct I/O on a file: its blocks are as large as statx says.
+loop_direct()
+{
+	local loop rc=0
+
+	command -v losetup >/dev/null || skip "no losetup"
+	truncate -s 16M "$MNT/image"
+	loop=$(losetup --find --show --direct-io=on "$MNT/image")
+	eq "$(losetup -nO DIO "$loop" | tr -d ' ')" 1 "direct I/O" || rc=1
+	dd if=/dev/urandom of="$loop" bs=64K count=16 oflag=direct status=none || rc=1
+	cmp -n 1M "$loop" "$MNT/image" || rc=1
+	losetup -d "$loop"
+	rm "$MNT/image"
+	return "$rc"
+}
+
 # XFS keeps blocks of inodes for the next files.
 slack()
 {
@@ -49,13 +65,14 @@ kept()
 }
 
 p fs_attr statfs "$(slack)"
-for x in times utimens modes suid dirs immutable append-only statx; do
+for x in times utimens modes suid dirs immutable append-only dax-flag statx; do
 	p fs_attr "$x"
 done
 for x in noatime relatime strictatime; do
 	t "attr: $x" atime "$x"
 done
 t "attr: lazytime" lazytime
+t "attr: loop device, direct I/O" loop_direct
 for x in basic large many stranger acl-access acl-default; do
 	p fs_xattr "$x"
 done
