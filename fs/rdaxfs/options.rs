@@ -64,6 +64,9 @@ impl OnError {
 
 /// Milliseconds that are waited for those who hold pages, unless the options say otherwise.
 const DRAIN_MS: u32 = 1000;
+/// With `drain=strict`, how many times `drain_ms` others wait for the lock of the file before the
+/// drain no longer waits.
+const CONTENDED: u32 = 10;
 
 /// What to do about those who hold pages that are to be taken away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +128,7 @@ impl Options {
     pub(crate) fn drain_limit(&self) -> Limit {
         match self.drain {
             Drain::Bounded => Limit::Millis(self.drain_ms),
-            Drain::Strict => Limit::None,
+            Drain::Strict => Limit::Strict(self.drain_ms.saturating_mul(CONTENDED)),
             Drain::NoWait => Limit::NoWait,
         }
     }

@@ -81,6 +81,12 @@ static bool folio_is_held(struct folio *folio)
 	return refs != folio_mapcount(folio);
 }
 
+/* Whether tasks wait for the lock of an inode that the caller has locked. */
+bool rdax_helper_inode_is_contended(struct inode *inode)
+{
+	return rwsem_is_contended(&inode->i_rwsem);
+}
+
 /* How large the entry at an index is, as a power of two; 0 if there is none. */
 unsigned int rdax_helper_dax_entry_order(struct inode *inode,
 					 unsigned long index)

@@ -72,6 +72,7 @@ struct rdax_folio_counts {
 	int pins;
 };
 
+bool rdax_helper_inode_is_contended(struct inode *inode);
 unsigned int rdax_helper_dax_entry_order(struct inode *inode,
 					 unsigned long index);
 bool rdax_helper_dax_find_held(struct inode *inode, unsigned long *index,

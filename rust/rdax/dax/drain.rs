@@ -87,7 +87,11 @@ pub enum Limit {
     /// So many milliseconds. Then it goes ahead and leaves held pages to their holders.
     Millis(u32),
     /// As long as it takes, unless a fatal signal comes.
-    None,
+    ///
+    /// Once tasks have waited for `i_rwsem`, which the drain holds, for so many milliseconds without
+    /// a break, it goes ahead as after [`Millis`](Self::Millis): one of them can be who holds a page,
+    /// as in a `splice()` from a pipe to the file itself, and then neither would ever go on.
+    Strict(u32),
 }
 
 /// What happens to the entries of pages that are still held.
@@ -185,6 +189,12 @@ impl<T: OnVolume> Inode<T> {
             let mapping = (*self.as_ptr()).i_mapping;
             bindings::unmap_mapping_pages(mapping, pages.first as usize, count as usize, false);
         }
+    }
+
+    /// Whether tasks wait for `i_rwsem`, which this task holds.
+    fn is_contended(&self) -> bool {
+        // SAFETY: `self` is a live inode, whose rwsem is initialised.
+        unsafe { bindings::rdax_helper_inode_is_contended(self.as_ptr()) }
     }
 
     /// The first held one of some pages. Nobody else takes entries out.
@@ -407,6 +417,7 @@ impl<T: Gated> Invalidate<'_, T> {
             T::check_alive(self.inode().sb().data())?;
             // Also those whose pages become orphans at once, or who may have let go next time.
             closed.notify_pins();
+            pace.contended(self.inode().is_contended());
             let Some(ms) = pace.step(limit, report.begun())? else {
                 break;
             };

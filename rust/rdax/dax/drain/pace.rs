@@ -30,6 +30,8 @@ pub(super) struct Pace {
     unmapped: Instant<Monotonic>,
     /// Nothing can have been mapped since.
     clean: bool,
+    /// Since when tasks have waited for `i_rwsem` each time the drain looked.
+    contended: Option<Instant<Monotonic>>,
 }
 
 impl Pace {
@@ -40,7 +42,13 @@ impl Pace {
             looks: 0,
             unmapped: Instant::now(),
             clean: true,
+            contended: None,
         }
+    }
+
+    /// The drain has looked whether tasks wait for `i_rwsem`.
+    pub(super) fn contended(&mut self, contended: bool) {
+        self.contended = contended.then(|| self.contended.unwrap_or_else(Instant::now));
     }
 
     /// Tasks are let through.
@@ -84,7 +92,9 @@ impl Pace {
         let since = self.admitted.map_or(age, |at| at.elapsed().as_millis());
         let left = match limit {
             Limit::NoWait => return Err(EAGAIN),
-            Limit::None => i64::MAX,
+            Limit::Strict(ms) => self.contended.map_or(i64::MAX, |since| {
+                i64::from(ms).saturating_sub(since.elapsed().as_millis())
+            }),
             Limit::Millis(ms) => i64::from(ms).saturating_sub(age),
         };
         let step = since.clamp(FIRST_STEP_MS.into(), STEP_MS.into());

@@ -80,6 +80,7 @@ for kind in pte pmd; do
 	d drain_ms=0 reuse "$kind"
 	d drain_ms=100 zero "$kind"
 	d drain=strict kill "$kind"
+	d drain=strict,drain_ms=50 self-splice "$kind"
 	for len in huge small; do
 		d drain_ms=100 move "$kind" collapse "$len"
 		d drain_ms=100 move "$kind" insert "$len"

@@ -5,6 +5,7 @@
  * mount options it needs are set by fs-drain.sh.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -292,6 +293,39 @@ static void cmd_reuse(char **argv)
 	want_free(free);
 }
 
+/* Whether the file is locked: then this would have to wait for it. */
+static bool is_locked(int fd)
+{
+	struct iovec iov;
+	char byte;
+
+	iov.iov_base = &byte;
+	iov.iov_len = 1;
+	return preadv2(fd, &iov, 1, 0, RWF_NOWAIT) < 0 && errno == EAGAIN;
+}
+
+/* The holder waits for the lock of the file, and the drain for the holder. */
+static void cmd_self_splice(char **argv)
+{
+	off_t off = PAGE;
+	pthread_t trunc;
+	struct held h;
+
+	enter(argv[0]);
+	h = map_file("f", argv[1]);
+	pin(&h, 0);
+	must(!pthread_create(&trunc, NULL, truncator, &h));
+	while (!is_locked(h.fd))
+		sched_yield();
+	must_eq(splice(h.pipe[0], NULL, h.fd, &off, PAGE, 0), PAGE);
+	must(!pthread_join(trunc, NULL));
+	want_size("f", 2 * PAGE);
+	verify_zero(h.map, PAGE);
+	verify(h.map + PAGE, PAGE, 1, 0);
+	drop(&h);
+	must(!unlink("f"));
+}
+
 static void cmd_fill(char **argv)
 {
 	enter(argv[0]);
@@ -436,6 +470,7 @@ static const struct cmd cmds[] = {
 	{ "unlink", 2, cmd_unlink },
 	{ "far", 2, cmd_far },
 	{ "reuse", 2, cmd_reuse },
+	{ "self-splice", 2, cmd_self_splice },
 	{ "fill", 1, cmd_fill },
 	{ "part", 3, cmd_part },
 	{ "move", 4, cmd_move },
