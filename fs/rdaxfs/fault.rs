@@ -113,6 +113,8 @@ fn obstacle(fault: &VmFault<'_, Rdaxfs>) -> Option<Fallback> {
         Some(Fallback::Copy)
     } else if !fault.fits_mapping() {
         Some(Fallback::MappingEdge)
+    } else if fault.is_armed() {
+        Some(Fallback::Userfaultfd)
     } else if last >= fault.inode().size().div_ceil(BLOCK_SIZE) {
         Some(Fallback::EndOfFile)
     } else {

@@ -38,9 +38,11 @@ pub(crate) enum Fallback {
     Held,
     /// Some of the pages are being taken away.
     Draining,
+    /// The mapping is registered with userfaultfd.
+    Userfaultfd,
 }
 
-const REASONS: [(Fallback, &str); 8] = [
+const REASONS: [(Fallback, &str); 9] = [
     (Fallback::Misaligned, "misaligned"),
     (Fallback::MappingEdge, "mapping_edge"),
     (Fallback::EndOfFile, "end_of_file"),
@@ -49,6 +51,7 @@ const REASONS: [(Fallback, &str); 8] = [
     (Fallback::SmallEntry, "small_entry"),
     (Fallback::Held, "held"),
     (Fallback::Draining, "draining"),
+    (Fallback::Userfaultfd, "userfaultfd"),
 ];
 
 /// The counters of a mount.

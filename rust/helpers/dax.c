@@ -83,6 +83,7 @@ int rdax_helper_dax_detach_inode(struct inode *inode, u64 *busy_pfn)
 	if (!dax_mapping(mapping))
 		return 0;
 	filemap_invalidate_lock(mapping);
+	rdax_helper_dax_wait_locked(inode, 0, ULONG_MAX);
 	busy = dax_layout_busy_page(mapping);
 	if (!busy)
 		dax_delete_mapping_range(mapping, 0, LLONG_MAX);

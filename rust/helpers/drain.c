@@ -27,18 +27,8 @@
 #include <linux/wait_bit.h>
 #include <linux/xarray.h>
 
+#include "dax_entry.h"
 #include "helpers.h"
-
-/* Of fs/dax.c; rdax_helper_dax_check_entries() tries whether they are. */
-#define ENTRY_SHIFT	4
-#define ENTRY_LOCKED	BIT(0)
-#define ENTRY_PMD	BIT(1)
-#define ENTRY_ZERO	BIT(2)
-#define ENTRY_EMPTY	BIT(3)
-#define ENTRY_FLAGS	(BIT(ENTRY_SHIFT) - 1)
-
-/* Entries looked at with interrupts off, or between two rescheduling points. */
-#define BATCH		1024
 
 /*
  * Orphans: their share counts, splitting them, and how many huge ones each
@@ -46,17 +36,6 @@
  * locks that were held when its page became part of an orphan.
  */
 static DEFINE_SPINLOCK(orphan_lock);
-
-static bool entry_is_real(void *entry)
-{
-	return xa_is_value(entry) &&
-	       !(xa_to_value(entry) & (ENTRY_ZERO | ENTRY_EMPTY));
-}
-
-static struct folio *entry_folio(void *entry)
-{
-	return pfn_folio(xa_to_value(entry) >> ENTRY_SHIFT);
-}
 
 /* The last index that the entry at this one is for. */
 static pgoff_t entry_last(void *entry, pgoff_t index)

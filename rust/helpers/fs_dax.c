@@ -9,6 +9,7 @@
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 
+#include "dax_entry.h"
 #include "helpers.h"
 
 struct file *rdax_helper_get_file(struct file *file)
@@ -100,6 +101,7 @@ int rdax_helper_dax_file_open(struct inode *inode, struct file *file)
 /*
  * One failed page of a file. mf_dax_kill_procs() marks the first page of a huge
  * entry, whichever of them failed; the mark would stay when that is repaired.
+ * The invalidate lock is held shared, so an entry keeps its folio.
  */
 int rdax_helper_dax_kill_users(struct inode *inode, pgoff_t index, u64 pfn,
 			       int flags)
@@ -109,12 +111,21 @@ int rdax_helper_dax_kill_users(struct inode *inode, pgoff_t index, u64 pfn,
 	unsigned int order = xa_get_order(&mapping->i_pages, index);
 	struct page *page = pfn_to_page(pfn);
 	struct page *first = pfn_to_page(round_down(pfn, 1UL << order));
+	void *entry = xa_load(&mapping->i_pages, index);
 	bool marked = PageHWPoison(first);
+	struct folio *folio = NULL;
 	int ret;
 
+	/* Not between a fault that returns the locked page and its mapping. */
+	if (entry_is_real(entry)) {
+		folio = entry_folio(entry);
+		folio_lock(folio);
+	}
 	ret = mf_dax_kill_procs(mapping, index, 1, flags);
 	if (page != first && !marked && TestClearPageHWPoison(first))
 		SetPageHWPoison(page);
+	if (folio)
+		folio_unlock(folio);
 	return ret;
 #else
 	return -EOPNOTSUPP;

@@ -148,6 +148,30 @@ int rdax_helper_dax_kill_users(struct inode *inode, unsigned long index,
 bool rdax_helper_dax_has_small_entries(struct inode *inode, unsigned long first,
 				       unsigned long last);
 
+/* marker.c */
+
+/* What came of changing the PTE of a fault. */
+enum rdax_pte_change {
+	RDAX_PTE_CHANGED,
+	/* It is not what the fault began with. */
+	RDAX_PTE_OTHER,
+	/* The entry is in use, or not for a hole. */
+	RDAX_PTE_LOCKED,
+	/* It maps something else than the page that is entered. */
+	RDAX_PTE_STALE,
+};
+
+bool rdax_helper_fault_is_armed(const struct vm_fault *vmf);
+bool rdax_helper_fault_is_marked(const struct vm_fault *vmf);
+bool rdax_helper_fault_set_write(struct vm_fault *vmf, bool write);
+bool rdax_helper_fault_lock_page(struct vm_fault *vmf);
+bool rdax_helper_fault_relock_page(struct vm_fault *vmf);
+enum rdax_pte_change rdax_helper_fault_map_zero(struct vm_fault *vmf);
+enum rdax_pte_change rdax_helper_fault_make_writable(struct vm_fault *vmf);
+void rdax_helper_fault_unmap(struct vm_fault *vmf);
+void rdax_helper_dax_wait_locked(struct inode *inode, unsigned long first,
+				 unsigned long last);
+
 /* mm.c */
 void *rdax_helper_pfn_to_virt(u64 pfn);
 void rdax_helper_cond_resched(void);

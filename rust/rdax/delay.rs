@@ -58,6 +58,8 @@ points! {
     Entered: "entered",
     /// A fault was let through under `invalidate_lock`, and is going to map.
     Rechecked: "rechecked",
+    /// A fault has returned a locked page, which is going to be mapped.
+    Lent: "lent",
     /// A fault is going to enter a page of an orphan.
     Adopt: "adopt",
     /// An orphan was found held, and is to be entered or pinned.

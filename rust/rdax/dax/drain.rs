@@ -181,9 +181,22 @@ impl<T: OnVolume> Inode<T> {
         T::volume(self.sb().data()).huge_orphans()
     }
 
-    /// Unmaps pages. What is mapped afterwards follows from what the filesystem answers then.
+    /// Unmaps pages, and those that a fault is just mapping without `invalidate_lock`, see
+    /// [`fault`](super::fault). What is mapped afterwards follows from what the filesystem answers
+    /// then. `invalidate_lock` is held exclusively.
     fn unmap(&self, pages: Pages) {
         let count = pages.last.saturating_sub(pages.first).saturating_add(1);
+        let volume = T::volume(self.sb().data());
+        if let Some(_access) = volume.lends().then(|| volume.access().ok()).flatten() {
+            // SAFETY: by the type invariant; while the device is alive pages have a memmap.
+            unsafe {
+                bindings::rdax_helper_dax_wait_locked(
+                    self.as_ptr(),
+                    pages.first as usize,
+                    pages.last as usize,
+                );
+            }
+        }
         // SAFETY: by the type invariant.
         unsafe {
             let mapping = (*self.as_ptr()).i_mapping;

@@ -17,8 +17,10 @@
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
 mod gate;
+mod marker;
 
 use super::{
+    drain::Gated,
     layout::InvalidateShared,
     OnVolume, //
 };
@@ -99,6 +101,21 @@ pub struct VmFault<'a, T> {
 }
 
 impl<T: FileSystem> VmFault<'_, T> {
+    /// # Safety
+    ///
+    /// `raw` is a fault of this task on a mapping of a file of a `T`, valid for the lifetime. It
+    /// asks for 2 to the power of `order` pages; `mkwrite` is true if the page is mapped.
+    unsafe fn new(raw: *mut bindings::vm_fault, order: u32, mkwrite: bool) -> Self {
+        // INVARIANT: by this function's own requirement.
+        Self {
+            raw,
+            order,
+            mkwrite,
+            _file: PhantomData,
+            _not_thread_safe: NotThreadSafe,
+        }
+    }
+
     fn vma(&self) -> *const bindings::vm_area_struct {
         // SAFETY: by the type invariant.
         unsafe { (*self.raw).__bindgen_anon_1.vma }
@@ -178,7 +195,18 @@ impl<T: FileSystem> VmFault<'_, T> {
     /// Maps what the `O` answers. Beyond the end of the file that is `SIGBUS`.
     ///
     /// The caller has freeze protection if it is a write to the file.
-    pub fn map<O: iomap::Operations<T>>(&self, _lock: &InvalidateShared<'_, T>) -> Outcome
+    pub fn map<O: iomap::Operations<T>>(&self, lock: &InvalidateShared<'_, T>) -> Outcome
+    where
+        T: OnVolume,
+    {
+        if self.is_armed() {
+            return self.map_armed::<O>(lock);
+        }
+        self.insert::<O>()
+    }
+
+    /// Enters and maps what the `O` answers, by way of the DAX core.
+    fn insert<O: iomap::Operations<T>>(&self) -> Outcome
     where
         T: OnVolume,
     {
@@ -243,7 +271,7 @@ impl<T: FileSystem> Clone for Ops<T> {
 }
 impl<T: FileSystem> Copy for Ops<T> {}
 
-impl<T: OnVolume> Ops<T> {
+impl<T: Gated> Ops<T> {
     /// The table of a [`Handler`].
     pub const fn of<H: Handler<T>>() -> Self {
         Self(&HandlerVTable::<T, H>::VTABLE, PhantomData)
@@ -252,21 +280,16 @@ impl<T: OnVolume> Ops<T> {
 
 struct HandlerVTable<T, H>(PhantomData<(T, H)>);
 
-impl<T: OnVolume, H: Handler<T>> HandlerVTable<T, H> {
+impl<T: Gated, H: Handler<T>> HandlerVTable<T, H> {
     /// # Safety
     ///
     /// `vmf` is a fault on a mapping of a file of a `T`, and `mkwrite` is true if the page is
     /// mapped.
     unsafe fn serve(vmf: *mut bindings::vm_fault, order: u32, mkwrite: bool) -> u32 {
-        // INVARIANT: by this function's own requirement.
-        H::fault(VmFault {
-            raw: vmf,
-            order,
-            mkwrite,
-            _file: PhantomData,
-            _not_thread_safe: NotThreadSafe,
-        })
-        .0
+        // SAFETY: by this function's own requirement.
+        let outcome = H::fault(unsafe { VmFault::new(vmf, order, mkwrite) });
+        marker::leave(outcome);
+        outcome.0
     }
 
     /// # Safety
@@ -299,6 +322,21 @@ impl<T: OnVolume, H: Handler<T>> HandlerVTable<T, H> {
         unsafe { Self::serve(vmf, 0, true) }
     }
 
+    /// The second half of a write whose page `fault_callback` has returned locked; see
+    /// [`marker`].
+    ///
+    /// # Safety
+    ///
+    /// As for `huge_fault_callback`; the page is the fault's, and referenced.
+    unsafe extern "C" fn page_mkwrite_callback(
+        vmf: *mut bindings::vm_fault,
+    ) -> bindings::vm_fault_t {
+        // SAFETY: by this function's own requirement.
+        let outcome = unsafe { VmFault::<T>::new(vmf, 0, true) }.relock();
+        marker::leave(outcome);
+        outcome.0
+    }
+
     /// Maps nothing ahead. That it is there says that faults need the VMA's lock only.
     ///
     /// # Safety
@@ -315,6 +353,7 @@ impl<T: OnVolume, H: Handler<T>> HandlerVTable<T, H> {
     const VTABLE: bindings::vm_operations_struct = bindings::vm_operations_struct {
         fault: Some(Self::fault_callback),
         huge_fault: Some(Self::huge_fault_callback),
+        page_mkwrite: Some(Self::page_mkwrite_callback),
         pfn_mkwrite: Some(Self::mkwrite_callback),
         map_pages: Some(Self::map_pages_callback),
         ..pin_init::zeroed()

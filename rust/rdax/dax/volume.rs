@@ -119,6 +119,7 @@ pub struct Volume {
     phys_offset: Option<u64>,
     synchronous: bool,
     huge_orphans: Atomic<usize>,
+    lends: Atomic<usize>,
 }
 
 // SAFETY: a device reference belongs to no thread; what is at the addresses is no Rust object.
@@ -177,6 +178,7 @@ impl Volume {
             linear: None,
             phys_offset: None,
             huge_orphans: Atomic::new(0),
+            lends: Atomic::new(0),
         };
         volume.survey()?;
         Ok(volume)
@@ -222,6 +224,20 @@ impl Volume {
     /// the pages are not always the same.
     pub fn nr_huge_orphans(&self) -> Option<usize> {
         self.linear.map(|_| self.huge_orphans.load(Relaxed))
+    }
+
+    /// A fault is going to return a locked page, for which drains have to look from now on.
+    ///
+    /// Context: `invalidate_lock` of the file is held.
+    pub(super) fn set_lends(&self) {
+        self.lends.store(1, Relaxed);
+    }
+
+    /// Whether a fault of a file may have returned a locked page.
+    ///
+    /// Context: `invalidate_lock` of the file is held exclusively.
+    pub(super) fn lends(&self) -> bool {
+        self.lends.load(Relaxed) != 0
     }
 
     /// Size in bytes.

@@ -16,8 +16,8 @@ use super::{
 use crate::{
     bindings,
     dax::{
-        fault,
-        OnVolume, //
+        drain::Gated,
+        fault, //
     }, //
 };
 use core::marker::PhantomData;
@@ -91,7 +91,7 @@ pub enum Whence {
 /// Context of all: process context, may sleep, no lock held. Writing operations have freeze
 /// protection, but page faults.
 #[vtable]
-pub trait Operations<T: OnVolume + ioctl::Operations>: 'static {
+pub trait Operations<T: Gated + ioctl::Operations>: 'static {
     /// Serves page faults.
     type Fault: fault::Handler<T>;
 
@@ -127,7 +127,7 @@ pub trait Operations<T: OnVolume + ioctl::Operations>: 'static {
 }
 
 /// The table of an implementation of [`Operations`].
-pub const fn operations<T: OnVolume + ioctl::Operations, O: Operations<T>>() -> file::Ops<T> {
+pub const fn operations<T: Gated + ioctl::Operations, O: Operations<T>>() -> file::Ops<T> {
     // SAFETY: the callbacks take files of a `T`.
     unsafe { file::Ops::new(&OperationsVTable::<T, O>::VTABLE) }
 }
@@ -141,7 +141,7 @@ fn size_result(result: Result<usize>) -> isize {
 
 struct OperationsVTable<T, O>(PhantomData<(T, O)>);
 
-impl<T: OnVolume + ioctl::Operations, O: Operations<T>> OperationsVTable<T, O> {
+impl<T: Gated + ioctl::Operations, O: Operations<T>> OperationsVTable<T, O> {
     /// # Safety
     ///
     /// `file` is being opened and `inode`, its inode, is an [`Inode<T>`].
