@@ -37,8 +37,8 @@ use rdaxfs_core::{
     Node, //
 };
 
-/// Bytes that are zeroed when they are allocated, so that faults find written blocks (64 MiB).
-/// What is larger stays unwritten until it is touched.
+/// Bytes that are zeroed when they are allocated, so that faults and writes have less to do (64 MiB).
+/// What is larger is zeroed when it is touched.
 const ZERO_AHEAD: u64 = 64 << 20;
 
 type Core = rdaxfs_core::Volume<crate::medium::Pmem>;
@@ -57,10 +57,7 @@ pub(crate) fn fallocate(file: &File<Rdaxfs>, what: Fallocate, pos: u64, len: u64
         Fallocate::Allocate { keep_size } | Fallocate::Unshare { keep_size } => {
             // Nothing is shared, so that unsharing is to make sure of blocks.
             change(file, &guard, |core, node, attr| {
-                // Where pages of zeroes are mapped blocks must stay unwritten.
-                let zeroes = guard.data().zeroes_mapped();
-                let ahead = if zeroes { 0 } else { ZERO_AHEAD };
-                core.allocate(node, pos, len, keep_size, ahead, attr)
+                core.allocate(node, pos, len, keep_size, ZERO_AHEAD, attr)
             })
         }
         Fallocate::PunchHole => {

@@ -127,6 +127,7 @@ fn serve(fault: &VmFault<'_, Rdaxfs>) -> Result<Outcome, Obstacle> {
     let writes = fault.is_write() && fault.is_shared();
     let _frozen = writes.then(|| PageFault::start(inode.sb()));
     if writes {
+        inode.data().set_stored_to();
         if let Err(err) = fault.update_time() {
             return Ok(err.into());
         }

@@ -9,6 +9,7 @@ use crate::{
     fallocate,
     fault::Faults,
     iomap,
+    lost,
     stamp::settle,
     Rdaxfs, //
 };
@@ -97,7 +98,7 @@ impl regular::Operations<Rdaxfs> for Files {
         }
         let (start, old_size) = (iocb.pos(), inode.size());
         data.begin_write();
-        let mut done = io::write::<Rdaxfs, iomap::Write>(iocb, from, &lock);
+        let mut done = lost::write(iocb, from, &lock);
         if iocb.pos() > inode.size() && data.write_failure().is_none() {
             iomap::finish_write(inode);
         }

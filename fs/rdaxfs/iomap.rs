@@ -24,6 +24,7 @@
 //! locked: a fault that was told of a hole before the blocks came has set it.
 
 use crate::{
+    error::errno,
     mount::checked,
     node::{
         map_extents,
@@ -49,10 +50,12 @@ use rdaxfs_core::{
         HUGE_BLOCKS, //
     },
     Mapping,
+    Node,
     Span, //
 };
 
-/// Blocks that a write fault makes written at once, of those that are allocated already (64 KiB).
+/// Blocks that a write fault makes written at once, of those that are allocated already (64 KiB),
+/// unless they need no zeroing: then all of the 2 MiB.
 const FAULT_AHEAD: u64 = 16;
 
 /// The first block of a request and how many it touches.
@@ -196,6 +199,9 @@ fn begin_write(inode: &Inode<Rdaxfs>, request: &Request) -> Result<Extent> {
         return Err(EAGAIN);
     }
     let mut node = data.write();
+    if data.is_stored_to() {
+        node.set_loose_end();
+    }
     let attr = known(inode);
     let found = core.begin_write(&mut node, request.pos, request.len, &attr);
     let found = checked(inode.sb(), found)?;
@@ -234,14 +240,34 @@ fn begin_fault(inode: &Inode<Rdaxfs>, request: &Request) -> Result<Extent> {
     }
     let data = inode.data();
     let mut node = data.write();
-    // Not beyond the end of the file: what is there must stay unwritten.
-    let rest = inode.size().div_ceil(BLOCK_SIZE).saturating_sub(lblk);
+    let core = inode.sb().data().core();
     let ahead = match found.span {
-        Span::Unwritten(_) if !data.zeroes_mapped() => FAULT_AHEAD.min(rest).max(1),
+        Span::Unwritten(_) if !data.zeroes_mapped() => {
+            fill_zeroed(inode, &mut node, lblk)?;
+            // Not beyond the end of the file: what is there must stay unwritten.
+            let end = inode.size().div_ceil(BLOCK_SIZE);
+            FAULT_AHEAD.min(end.saturating_sub(lblk)).max(1)
+        }
         _ => 1,
     };
-    let core = inode.sb().data().core();
     let filled = checked(inode.sb(), core.fill(&mut node, lblk, ahead, false))?;
     sync_blocks(inode, &node);
     Ok(extent(&filled, filled.fresh))
+}
+
+/// Makes the 2 MiB around block `lblk` of the file written, as far as the file goes, if all of it is
+/// unwritten blocks that need no zeroing: huge pages can be mapped there later.
+fn fill_zeroed(inode: &Inode<Rdaxfs>, node: &mut Node, lblk: u64) -> Result {
+    let core = inode.sb().data().core();
+    let chunk = lblk & !(HUGE_BLOCKS - 1);
+    let end = inode.size().div_ceil(BLOCK_SIZE);
+    let len = HUGE_BLOCKS.min(end.saturating_sub(chunk));
+    if len == 0 || node.zeroed(chunk, len) < len {
+        return Ok(());
+    }
+    let whole = core.map(node, chunk, len).map_err(errno)?;
+    if matches!(whole.span, Span::Unwritten(_)) && whole.len == len {
+        checked(inode.sb(), core.fill(node, chunk, len, false))?;
+    }
+    Ok(())
 }

@@ -56,6 +56,8 @@ pub(crate) struct InodeData {
     /// Pages of zeroes are, or were, mapped in place of holes or unwritten blocks. Set with the
     /// node locked, so who holds it exclusively knows of all.
     zeroes_mapped: Atomic<bool>,
+    /// A shared mapping was written to since the inode is in memory.
+    stored_to: Atomic<bool>,
     /// Where a write in progress failed to publish what it wrote, `u64::MAX` if nowhere; and why.
     /// Both belong to the holder of `i_rwsem`.
     failed_at: Atomic<u64>,
@@ -72,6 +74,7 @@ impl InodeData {
             node <- new_rwsem!(node, "rdaxfs::node"),
             gate <- Gate::new(),
             zeroes_mapped: Atomic::new(false),
+            stored_to: Atomic::new(false),
             failed_at: Atomic::new(u64::MAX),
             failure: Atomic::new(0),
             deferring: Atomic::new(0),
@@ -173,6 +176,19 @@ impl InodeData {
     /// A transaction has made them durable. With `i_rwsem` held exclusively.
     pub(crate) fn clear_deferred(&self) {
         self.deferred.store(false, Relaxed);
+    }
+
+    /// A page is going to be mapped so that it can be stored to.
+    pub(crate) fn set_stored_to(&self) {
+        if !self.is_stored_to() {
+            self.stored_to.store(true, Relaxed);
+        }
+    }
+
+    /// Whether a mapping can have stored something, perhaps past the end of the file. Stores that
+    /// race with a write may come after it anyway.
+    pub(crate) fn is_stored_to(&self) -> bool {
+        self.stored_to.load(Relaxed)
     }
 
     /// A write begins; `i_rwsem` is held.

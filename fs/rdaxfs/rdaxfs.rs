@@ -23,6 +23,7 @@ mod file;
 mod inode;
 mod ioctl;
 mod iomap;
+mod lost;
 mod medium;
 mod mount;
 mod namei;

@@ -219,7 +219,7 @@ impl<M: Medium> Volume<M> {
     ) -> Result {
         let mut tx = self.begin()?;
         tx.after(before);
-        for bytes in zeroes {
+        for bytes in zeroes.iter().filter(|bytes| !bytes.is_empty()) {
             self.add_zeroes(&mut tx, node, bytes)?;
         }
         let change = Change::new(self.medium(), self.alloc()?, node, plan, &mut tx)?;

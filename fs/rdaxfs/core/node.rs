@@ -19,6 +19,7 @@ use crate::{
     Error,
     Result, //
 };
+use core::ops::Range;
 use rdaxfs_format::{
     DiskInode,
     Extent,
@@ -60,6 +61,12 @@ pub struct Node {
     /// There was no memory to follow a change: the extents have to be read again. They and the blocks
     /// of extents take this many blocks.
     pub(crate) stale: Option<u64>,
+    /// Blocks of the file whose unwritten blocks are zeroes on the medium, so that they become
+    /// written without being zeroed. Only known in memory.
+    pub(crate) zeroed: Range<u64>,
+    /// What follows the end of the file in its last block may not be zeroes: a mapping, of this
+    /// mount or an earlier one, or a write that failed can have stored there.
+    pub(crate) loose_end: bool,
 }
 
 impl Node {
@@ -76,6 +83,8 @@ impl Node {
             write_end: 0,
             staged: None,
             stale: None,
+            zeroed: 0..0,
+            loose_end: false,
         };
         node.free_slots.reserve(INLINE_EXTENTS)?;
         if disk.has_extents() {
@@ -102,6 +111,7 @@ impl Node {
     /// Reads what inode `disk` refers to.
     pub(crate) fn of(medium: &impl Medium, layout: &Layout, disk: DiskInode) -> Result<Self> {
         let mut node = Self::new(disk)?;
+        node.loose_end = true;
         if disk.has_extents() {
             node.load_extents(medium, layout)?;
         }
@@ -187,6 +197,20 @@ impl Node {
             self.stale = None;
         }
         Ok(())
+    }
+
+    /// A mapping can have stored past the end of the file.
+    pub fn set_loose_end(&mut self) {
+        self.loose_end = true;
+    }
+
+    /// How many blocks, `len` at most, need no zeroing to become written if they are unwritten, from
+    /// block `lblk` of the file on.
+    pub fn zeroed(&self, lblk: u64, len: u64) -> u64 {
+        match self.zeroed.contains(&lblk) {
+            true => len.min(self.zeroed.end.saturating_sub(lblk)),
+            false => 0,
+        }
     }
 
     /// Number and generation.

@@ -5,6 +5,7 @@
 mod attr;
 mod create;
 mod data;
+mod lost;
 mod rename;
 mod shift;
 mod space;

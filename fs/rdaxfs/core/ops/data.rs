@@ -157,9 +157,18 @@ impl<M: Medium> Volume<M> {
             }
         };
         self.check_writable()?;
-        let (zeroed, taken) = match (self.zero_run(run), taken) {
+        let zeroed = match taken.is_none() && node.zeroed(lblk, run.len) == run.len {
+            // They may have been lost since.
+            true => self.heal_run(run).map(|()| Stored::none()),
+            false => self.zero_run(run),
+        };
+        let (zeroed, taken) = match (zeroed, taken) {
             (Err(Error::Poison), Some(taken)) => {
                 taken.retire(self.medium())?;
+                return Ok(None);
+            }
+            (Err(Error::Poison), None) => {
+                self.replace_unwritten(node, lblk, run)?;
                 return Ok(None);
             }
             (zeroed, taken) => (zeroed.map_err(of_data)?, taken),
@@ -235,13 +244,19 @@ impl<M: Medium> Volume<M> {
         }
     }
 
+    fn heal_run(&self, run: Run) -> Result {
+        let at = run.block.saturating_mul(BLOCK_SIZE);
+        let len = run.len.saturating_mul(BLOCK_SIZE);
+        self.medium().heal(at, len)
+    }
+
     pub(super) fn zero_run(&self, run: Run) -> Result<Stored<InFlight>> {
         let at = run.block.saturating_mul(BLOCK_SIZE);
         Stored::zero(self.medium(), at, run.len.saturating_mul(BLOCK_SIZE))
     }
 
     /// Makes `extent` the file's once `before` is durable, with `disk` as its inode.
-    fn publish(
+    pub(super) fn publish(
         &self,
         node: &mut Node,
         extent: Extent,
@@ -277,49 +292,76 @@ impl<M: Medium> Volume<M> {
         }
         self.drop_pending(node);
         node.staged = staged;
+        loop {
+            if let Some(mapping) = self.try_begin_write(node, pos, len, attr)? {
+                return Ok(mapping);
+            }
+        }
+    }
+
+    /// `None` if unwritten blocks were lost, and others have taken their place.
+    fn try_begin_write(
+        &self,
+        node: &mut Node,
+        pos: u64,
+        len: u64,
+        attr: &AttrChange,
+    ) -> Result<Option<Mapping>> {
         let end = pos
             .checked_add(len)
             .filter(|&end| end <= MAX_FILE_SIZE)
             .ok_or(Error::TooBig)?;
         node.write_end = end;
-        if pos > node.size() && staged.is_none() {
-            self.zero_tail(node, node.size(), pos)?;
+        let moves = end > node.size() && node.staged.is_none();
+        if moves && (pos > node.size() || node.loose_end) {
+            self.zero_past_end(node)?;
+            node.loose_end = false;
         }
         let lblk = pos >> BLOCK_SHIFT;
         let blocks = blocks_for(end).saturating_sub(lblk);
         let found = self.map(node, lblk, blocks.min(FILL_MAX))?;
+        let extends = end > node.size() && !attr.changes_mode(&node.disk);
         let (run, owned, taken) = match found.span {
             Span::Written(_) => {
-                let extends = end > node.size() && !attr.changes_mode(&node.disk);
                 if pos < node.size() && !extends && !attr.is_in(&node.disk) {
                     self.set_attr(node, attr)?;
                 }
-                return Ok(found);
+                // Until what is stored there is the file's.
+                node.loose_end |= end > node.size();
+                return Ok(Some(found));
             }
             _ if lblk < blocks_for(node.size()) => {
                 // Only as far as the file goes.
                 let inside = blocks_for(node.size()).saturating_sub(lblk);
                 let past = AttrChange::default();
-                let attr = if pos < node.size() { attr } else { &past };
-                return self.fill_with(node, lblk, blocks.min(inside), false, attr);
+                let now = pos < node.size() && !extends;
+                let attr = if now { attr } else { &past };
+                let filled = self.fill_with(node, lblk, blocks.min(inside), false, attr)?;
+                node.loose_end |= end > node.size();
+                return Ok(Some(filled));
             }
-            Span::Unwritten(block) => (
-                Run {
-                    block,
-                    len: found.len,
-                },
-                true,
-                None,
-            ),
+            Span::Unwritten(block) => {
+                // They may keep part of a write that fails.
+                node.zeroed = 0..0;
+                let len = found.len;
+                let run = Run { block, len };
+                match self.zero_edges(run, lblk, pos..end) {
+                    Err(Error::Poison) => {
+                        self.replace_unwritten(node, lblk, run)?;
+                        return Ok(None);
+                    }
+                    zeroed => zeroed?,
+                }
+                (run, true, None)
+            }
             Span::Hole => {
                 let taken = self.alloc_edged(node, lblk, found.len, pos..end)?;
                 (taken.run(), false, Some(taken))
             }
         };
-        match taken {
-            // `drop_pending` gives them back.
-            Some(taken) => taken.keep(),
-            None => self.zero_edges(run, lblk, pos..end).map_err(of_data)?,
+        // `drop_pending` gives them back.
+        if let Some(taken) = taken {
+            taken.keep();
         }
         node.pending = Some(Pending {
             extent: Extent {
@@ -330,11 +372,11 @@ impl<M: Medium> Volume<M> {
             },
             owned,
         });
-        Ok(Mapping {
+        Ok(Some(Mapping {
             len: run.len,
             span: Span::Written(run.block),
             ..found
-        })
+        }))
     }
 
     /// Takes blocks for a write of `bytes` of the file, and [zeroes its edges](Self::zero_edges).
@@ -365,9 +407,7 @@ impl<M: Medium> Volume<M> {
         let tail = run_end.saturating_sub(end);
         let size = run.len.saturating_mul(BLOCK_SIZE);
         let mut stored = Stored::none();
-        if head > 0 || tail > 0 {
-            self.medium().heal(at, size)?;
-        }
+        self.heal_run(run)?;
         if head > 0 {
             stored = stored.and(Stored::zero(self.medium(), at, head)?);
         }
@@ -430,7 +470,7 @@ impl<M: Medium> Volume<M> {
     /// Forgets what a write stored past the end of the file and did not finish.
     fn drop_staged(&self, node: &mut Node) -> Result {
         match node.staged.take() {
-            Some(end) => self.zero_tail(node, node.size(), end),
+            Some(_) => self.zero_past_end(node),
             None => Ok(()),
         }
     }
@@ -458,7 +498,10 @@ impl<M: Medium> Volume<M> {
                 node.staged = Some(end);
                 return Ok(());
             }
-            return self.store_inode(node, disk);
+            self.store_inode(node, disk)?;
+            // A write that stored less than it was to may have left some of it behind.
+            node.loose_end = end < node.write_end;
+            return Ok(());
         };
         let Pending { extent, owned } = pending;
         let len = blocks_for(end).saturating_sub(extent.lblk).min(extent.len);
@@ -475,6 +518,7 @@ impl<M: Medium> Volume<M> {
         }
         self.publish(node, Extent { len, ..extent }, disk, stored)?;
         node.staged = None;
+        node.loose_end = false;
         // What was published is no longer pending.
         node.pending = Some(Pending {
             extent: Extent {
@@ -496,18 +540,27 @@ impl<M: Medium> Volume<M> {
         }
     }
 
-    /// Zeros bytes `from..to` of the file as far as they are in the block that holds byte `from`,
-    /// if that block is written. They are durable when the next transaction happens.
-    pub(super) fn zero_tail(&self, node: &Node, from: u64, to: u64) -> Result {
-        let offset = from % BLOCK_SIZE;
-        let len = to
-            .saturating_sub(from)
-            .min(BLOCK_SIZE.saturating_sub(offset));
-        if offset == 0 || len == 0 {
-            return Ok(());
+    /// Zeros what follows byte `from` of the file in its block, if that block is written. The zeroes
+    /// are durable when the next transaction happens.
+    pub(super) fn zero_tail(&self, node: &Node, from: u64) -> Result {
+        match from % BLOCK_SIZE {
+            0 => Ok(()),
+            offset => self.zero_bytes(node, from, BLOCK_SIZE.saturating_sub(offset)),
         }
-        if let Span::Written(block) = self.map(node, from >> BLOCK_SHIFT, 1)?.span {
-            let at = block.saturating_mul(BLOCK_SIZE).saturating_add(offset);
+    }
+
+    /// Zeros what follows the end of the file in its last block, as [`zero_tail`](Self::zero_tail)
+    /// does: what a mapping has stored there must not be seen when the end moves.
+    pub(super) fn zero_past_end(&self, node: &Node) -> Result {
+        self.zero_tail(node, node.size())
+    }
+
+    /// Zeros `len` bytes from byte `pos`, all within one block, if that block is written.
+    fn zero_bytes(&self, node: &Node, pos: u64, len: u64) -> Result {
+        if let Span::Written(block) = self.map(node, pos >> BLOCK_SHIFT, 1)?.span {
+            let at = block
+                .saturating_mul(BLOCK_SIZE)
+                .saturating_add(pos % BLOCK_SIZE);
             let zeroed = Stored::zero(self.medium(), at, len);
             zeroed.map_err(of_data)?.leave_to_commit();
         }

@@ -107,7 +107,12 @@ impl<M: Medium> Volume<M> {
         self.check_writable()?;
         node.refresh(self.medium(), self.layout())?;
         self.drop_pending(node);
-        Ok(())
+        node.zeroed = 0..0;
+        match self.zero_past_end(node) {
+            // A lost block moves like others; nothing can be read of it.
+            Err(Error::Io) => Ok(()),
+            zeroed => zeroed,
+        }
     }
 
     fn set_extents(

@@ -2,10 +2,7 @@
 
 //! Blocks for a range of a file, before there is data for them.
 
-use super::{
-    data::of_data,
-    truncate::Cover, //
-};
+use super::truncate::Cover;
 use crate::{
     alloc::{
         Run,
@@ -41,7 +38,7 @@ const STEP: u64 = 512;
 /// What to do with the blocks of a range.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Provide {
-    /// Holes get blocks, which read as zeros; below this block of the file they are zeroed now.
+    /// Holes get unwritten blocks; below this block of the file they are zeroed now.
     Allocate(u64),
     /// As before, and blocks that are there become zeros.
     Zero(u64),
@@ -51,8 +48,9 @@ enum Provide {
 
 impl<M: Medium> Volume<M> {
     /// Gives the holes among `len` bytes from byte `pos` blocks, all or none. The size grows to
-    /// include them unless `keep_size`. Up to `zero_ahead` bytes are zeroed now, so that the first
-    /// fault or write finds them ready; more, and what is past the end of the file, stay unwritten.
+    /// include them unless `keep_size`. They are unwritten: reported as such until something is
+    /// stored to them. Up to `zero_ahead` bytes are zeroed now, so that the first fault or write only
+    /// has to say that they are written; more, and what is past the end of the file, are zeroed then.
     pub fn allocate(
         &self,
         node: &mut Node,
@@ -70,7 +68,7 @@ impl<M: Medium> Volume<M> {
             0
         };
         if disk.size.get() > node.size() {
-            self.zero_tail(node, node.size(), disk.size.get())?;
+            self.zero_past_end(node)?;
         }
         let how = Provide::Allocate(blocks_for(ready));
         let cover = Cover {
@@ -95,8 +93,8 @@ impl<M: Medium> Volume<M> {
         let disk = grown(node, end, keep_size, &attr.into());
         let size = disk.size.get();
         let ready = blocks_for(if len <= zero_ahead { size } else { 0 });
-        if size > node.size() {
-            self.zero_tail(node, node.size(), size)?;
+        if end >= node.size() {
+            self.zero_past_end(node)?;
         }
         self.provide(node, &Cover::new(pos, end), Provide::Zero(ready), disk)
     }
@@ -111,8 +109,8 @@ impl<M: Medium> Volume<M> {
     ) -> Result {
         let end = self.check_span(node, pos, len)?;
         let disk = grown(node, end, false, &attr.into());
-        if end > node.size() {
-            self.zero_tail(node, node.size(), end)?;
+        if end >= node.size() {
+            self.zero_past_end(node)?;
         }
         self.provide(node, &Cover::new(pos, end), Provide::WriteZeroes, disk)
     }
@@ -144,9 +142,11 @@ impl<M: Medium> Volume<M> {
     ) -> Result {
         let Range { start: lo, end: hi } = cover.blocks();
         let whole = &cover.whole;
+        let mut disk = attributes_of(disk, node.disk);
         let mut with: Vec<Extent> = Vec::new();
         let mut taken: Vec<Taken<'_>> = Vec::new();
         let mut stored = Stored::none();
+        let mut zeroed = Zeroed::new(lo);
         let mut at = lo;
         while at < hi {
             let inside = whole.contains(&at);
@@ -159,11 +159,14 @@ impl<M: Medium> Volume<M> {
             let found = self.map(node, at, len)?;
             let (pblk, len, unwritten, zero) = match found.span {
                 Span::Written(pblk) => {
+                    zeroed.add(at, found.len, true);
                     let zero = inside && !matches!(how, Provide::Allocate(_));
                     (pblk, found.len, false, zero)
                 }
                 Span::Unwritten(pblk) => {
                     let zero = how == Provide::WriteZeroes;
+                    let ready = node.zeroed(at, found.len);
+                    zeroed.add(at, found.len, ready == found.len);
                     (pblk, found.len, !zero, zero)
                 }
                 Span::Hole => {
@@ -186,12 +189,24 @@ impl<M: Medium> Volume<M> {
                         }
                     }
                     taken.push(new)?;
-                    (block, len, !zero, false)
+                    zeroed.add(at, len, zero);
+                    (block, len, how != Provide::WriteZeroes, false)
                 }
             };
             if zero {
-                let zeroed = self.zero_slowly(Run { block: pblk, len });
-                stored = stored.and(zeroed.map_err(of_data)?);
+                let run = Run { block: pblk, len };
+                match self.zero_slowly(run) {
+                    Err(Error::Poison) => {
+                        match found.span {
+                            Span::Unwritten(_) => self.replace_unwritten(node, at, run)?,
+                            _ => self.replace_zeroed(node, at, run)?,
+                        }
+                        // The extents have changed.
+                        disk = attributes_of(disk, node.disk);
+                        continue;
+                    }
+                    zeroed => stored = stored.and(zeroed?),
+                }
             }
             push_joined(
                 &mut with,
@@ -209,6 +224,9 @@ impl<M: Medium> Volume<M> {
             false => Plan::default(),
         };
         self.commit_plan_zeroing(node, plan, disk, stored, edges)?;
+        if !taken.is_empty() {
+            node.zeroed = zeroed.run;
+        }
         while let Some(new) = taken.pop() {
             new.keep();
         }
@@ -232,6 +250,43 @@ impl<M: Medium> Volume<M> {
         }
         Ok(stored)
     }
+}
+
+/// The first run of blocks of a range of which those that are unwritten are zeroes.
+struct Zeroed {
+    run: Range<u64>,
+}
+
+impl Zeroed {
+    /// The range begins with block `lo`.
+    fn new(lo: u64) -> Self {
+        Self { run: lo..lo }
+    }
+
+    /// Adds the next `len` blocks, which begin with block `at`.
+    fn add(&mut self, at: u64, len: u64, zeroes: bool) {
+        let end = at.saturating_add(len);
+        match (zeroes, self.run.is_empty()) {
+            (true, _) if self.run.end == at => self.run.end = end,
+            (false, true) => self.run = end..end,
+            _ => {}
+        }
+    }
+}
+
+/// Returns `inode` with its extents, and everything else, as in `extents`, but the size and the
+/// attributes of `inode`.
+fn attributes_of(inode: DiskInode, extents: DiskInode) -> DiskInode {
+    let mut disk = extents;
+    disk.size = inode.size;
+    disk.mode = inode.mode;
+    disk.uid = inode.uid;
+    disk.gid = inode.gid;
+    disk.flags = inode.flags;
+    disk.atime = inode.atime;
+    disk.mtime = inode.mtime;
+    disk.ctime = inode.ctime;
+    disk
 }
 
 /// The inode once bytes up to `end` have blocks.

@@ -2,8 +2,10 @@
 
 //! Changing the size, and punching holes.
 //!
-//! What is past the end of the file in its last block can be anything on the medium; it is zeroed
-//! before the size grows over it.
+//! A mapping can store past the end of the file in its last block. Whatever moves the end, or the
+//! block, or frees what lies around it, leaves zeroes there: before the transaction if the end moves
+//! up or the block moves, after it if the end moves down. So no transaction makes such bytes part of
+//! the file, and a crash before one leaves them where they cannot be seen.
 
 use crate::{
     alloc::Run,
@@ -46,13 +48,13 @@ impl<M: Medium> Volume<M> {
         disk.size.set(size);
         attr.into().apply(&mut disk);
         if size > old {
-            self.zero_tail(node, old, size)?;
+            self.zero_past_end(node)?;
             return self.store_inode(node, disk);
         }
         self.remove(node, blocks_for(size)..END, disk, &[])?;
         // The tail of the last block is still mapped. Neither a crash nor an error here matters to
         // the file: the tail is past its end.
-        let _ = self.zero_tail(node, size, u64::MAX);
+        let _ = self.zero_past_end(node);
         Ok(())
     }
 
@@ -68,6 +70,9 @@ impl<M: Medium> Volume<M> {
         node.refresh(self.medium(), self.layout())?;
         self.drop_pending(node);
         let end = pos.checked_add(len).ok_or(Error::TooBig)?;
+        if end >= node.size() {
+            self.zero_past_end(node)?;
+        }
         let Cover { whole, edges } = Cover::new(pos, end);
         let mut disk = node.disk;
         attr.into().apply(&mut disk);

@@ -69,6 +69,11 @@ fn data() {
 }
 
 #[test]
+fn ends() {
+    enumerate("ends", &scripts::ends());
+}
+
+#[test]
 fn extents() {
     enumerate("extents", &scripts::extents());
 }

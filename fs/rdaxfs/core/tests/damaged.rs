@@ -118,7 +118,7 @@ fn content<M: Medium>(volume: &Volume<M>, node: &Node) -> Vec<u8> {
 
 /// Checks that the volume, mounted read-only, shows all files but the `bad` ones as they were, lets
 /// nothing be changed, and that nothing of that stores anything.
-fn shows_all_but(ram: &Ram, inos: &[u64], bad: &[u64]) {
+fn shows_all_but(ram: &Ram, inos: &[u64], bad: &[u64], unlinked: &[u64]) {
     let before = image(ram);
     let volume = mount(ram, true).unwrap();
     assert!(volume.damage().is_some());
@@ -136,6 +136,8 @@ fn shows_all_but(ram: &Ram, inos: &[u64], bad: &[u64]) {
                 assert!(bad.contains(&ino), "file {index}: {corrupt}");
                 assert_eq!(corrupt.ino(), Some(ino));
             }
+            // One without links has only those who have it open.
+            Err(Error::Stale) => assert!(unlinked.contains(&ino), "file {index}"),
             Err(other) => panic!("file {index}: {other:?}"),
         }
     }
@@ -170,7 +172,7 @@ fn flipped_bit() {
             panic!()
         };
         assert_eq!(corrupt.ino(), Some(ino));
-        shows_all_but(&ram, &inos, &[ino]);
+        shows_all_but(&ram, &inos, &[ino], &[]);
     }
 }
 
@@ -183,7 +185,7 @@ fn block_with_two_owners() {
         inode[INLINE..INLINE + 16].copy_from_slice(&raw);
     });
     assert!(matches!(cannot_be_written(&ram), Error::Corrupt(_)));
-    shows_all_but(&ram, &inos, &[inos[3], inos[9]]);
+    shows_all_but(&ram, &inos, &[inos[3], inos[9]], &[]);
 }
 
 /// A file that has a block of inodes: that of the second file, and of its neighbours.
@@ -212,7 +214,7 @@ fn inode_map() {
     let map = rdaxfs_core::load_super(&&ram).unwrap().layout().imap_at(1) as usize;
     ram.0.lock().unwrap()[map + IMAP_GROUP_SIZE / 2] ^= 1;
     assert!(matches!(cannot_be_written(&ram), Error::Corrupt(_)));
-    shows_all_but(&ram, &inos, &[]);
+    shows_all_but(&ram, &inos, &[], &[]);
 }
 
 /// Inodes without a name are freed when all of the volume was found good, and not before.
@@ -223,7 +225,7 @@ fn orphans() {
     set_links(&ram, inos[2], 0);
     flip(&ram, inos[FILES as usize - 1]);
     assert!(matches!(cannot_be_written(&ram), Error::Corrupt(_)));
-    shows_all_but(&ram, &inos, &inos[FILES as usize - 1..]);
+    shows_all_but(&ram, &inos, &inos[FILES as usize - 1..], &inos[2..3]);
     *ram.0.lock().unwrap() = good;
     let free = mount(&ram, true).unwrap().usage().free;
     set_links(&ram, inos[2], 0);
@@ -274,7 +276,7 @@ fn no_memory() {
         }
         assert_eq!(mounted.err(), Some(Error::NoMemory));
     }
-    shows_all_but(&ram, &inos, &[inos[0], inos[3], inos[9]]);
+    shows_all_but(&ram, &inos, &[inos[0], inos[3], inos[9]], &[]);
 }
 
 /// Writes a transaction into journal slot `slot` that stores `data` at byte `at`.

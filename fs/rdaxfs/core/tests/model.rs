@@ -15,7 +15,10 @@ use common::{
     },
     tree::{
         check,
+        ends_with_zeroes,
+        past_end,
         walk,
+        JUNK,
         PATTERN, //
     }, //
 };
@@ -43,6 +46,7 @@ enum Op {
     Zero(u64, u64, bool, bool),
     WriteZeroes(u64, u64),
     Fill(u64, u64),
+    StorePastEnd,
     Reread,
     Remount(bool),
 }
@@ -64,6 +68,7 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|((pos, len), keep, ahead)| Op::Zero(pos, len, keep, ahead)),
         2 => range.prop_map(|(pos, len)| Op::WriteZeroes(pos, len)),
         2 => blocks.prop_map(|(pos, len)| Op::Fill(pos, len)),
+        3 => Just(Op::StorePastEnd),
         1 => Just(Op::Reread),
         1 => any::<bool>().prop_map(Op::Remount),
     ]
@@ -82,6 +87,23 @@ struct World {
 fn fill_zero(model: &mut [u8], pos: u64, end: u64) {
     let len = model.len();
     model[(pos as usize).min(len)..(end as usize).min(len)].fill(0);
+}
+
+/// What a mapping can store: anything that follows the end in the last block.
+fn store_past_end(pm: &Pm, volume: &Volume<Pm>, node: &mut Node) {
+    if let Some(end) = past_end(volume, node) {
+        pm.put(end.start, &vec![JUNK; (end.end - end.start) as usize]);
+        node.set_loose_end();
+    }
+}
+
+/// Whether an operation that succeeded leaves zeroes past the end, whatever was there.
+fn leaves_zeroes(op: &Op, before: u64, after: u64) -> bool {
+    match *op {
+        Op::Punch(pos, len) | Op::Zero(pos, len, ..) => pos + len >= before || after != before,
+        Op::Truncate(_) => true,
+        _ => after != before,
+    }
 }
 
 impl World {
@@ -179,6 +201,7 @@ impl World {
                     v.fill(node, block, count.min(inside), false)?;
                 }
             }
+            Op::StorePastEnd => store_past_end(&self.pm, v, node),
             Op::Reread => *node = v.iget(node.ino())?,
             Op::Remount(clean) => {
                 if clean {
@@ -213,8 +236,14 @@ impl World {
 
     fn run(mut self, ops: &[(usize, Op)]) -> Result<(), TestCaseError> {
         for (which, op) in ops {
+            let before = self.nodes[*which].size();
             match self.apply(*which, op) {
-                Ok(()) => {}
+                Ok(()) => {
+                    let node = &self.nodes[*which];
+                    if leaves_zeroes(op, before, node.size()) {
+                        prop_assert!(ends_with_zeroes(&self.pm, &self.volume, node), "{op:?}");
+                    }
+                }
                 Err(error) => {
                     return Err(TestCaseError::fail(format!("{op:?}: {error:?}")));
                 }

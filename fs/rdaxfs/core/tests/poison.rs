@@ -143,15 +143,11 @@ fn write_piece(
     })
 }
 
-/// Writes all of `data`. A write may meet poison that cannot be cleared, but none meets it twice.
+/// Writes all of `data`. Blocks that are taken for it are good.
 fn write(volume: &Volume<&Poisoned>, node: &mut Node, pos: u64, data: &[u8]) -> Result {
-    let (mut done, mut failures) = (0, 0);
+    let mut done = 0;
     while done < data.len() {
-        match write_piece(volume, node, pos + done as u64, &data[done..]) {
-            Ok(written) => done += written,
-            Err(Error::Io) if failures < 40 => failures += 1,
-            Err(error) => return Err(error),
-        }
+        done += write_piece(volume, node, pos + done as u64, &data[done..])?;
     }
     Ok(())
 }
@@ -262,6 +258,85 @@ fn what_stays_bad_is_left_alone() {
         .collect();
     assert!(held.is_empty(), "{held:?}");
     assert!(left < before.free && left > before.free - 20);
+}
+
+/// The blocks of a file, in order.
+fn blocks_of(node: &Node) -> Vec<u64> {
+    let extents = node.iter_extents();
+    extents
+        .flat_map(|extent| extent.pblk..extent.pend())
+        .collect()
+}
+
+/// Blocks that are lost after a file has got them, but before anything is in them, are exchanged.
+#[test]
+fn unwritten_blocks_are_exchanged() {
+    for ahead in [0, 1 << 20] {
+        let medium = Poisoned::new();
+        let volume = mount(&medium).unwrap();
+        let mut root = volume.iget(volume.root()).unwrap();
+        let mut f = volume.create(&mut root, b"f", &file(), NOW()).unwrap();
+        let all = 64 * 4096;
+        volume
+            .allocate(&mut f, 0, all / 2, false, ahead, NOW())
+            .unwrap();
+        volume
+            .allocate(&mut f, all / 2, all / 2, true, ahead, NOW())
+            .unwrap();
+        let bad: Vec<u64> = blocks_of(&f).into_iter().step_by(5).collect();
+        medium.poison(bad.iter().copied(), false);
+        let usable = volume.usage().free + f.blocks();
+        volume.fill(&mut f, 3, 9, false).unwrap();
+        let model = bytes(3, all as usize);
+        write(&volume, &mut f, 20 * 4096 + 100, &model[20 * 4096 + 100..]).unwrap();
+        volume.write_zeroes(&mut f, 0, 15 * 4096, NOW()).unwrap();
+        write(&volume, &mut f, 0, &model[..20 * 4096 + 100]).unwrap();
+        assert!(blocks_of(&f).iter().all(|block| !bad.contains(block)));
+        let left = volume.usage().free + f.blocks();
+        assert_eq!(left, usable - bad.len() as u64);
+        volume.deactivate().unwrap();
+        drop(volume);
+        assert!(look(&medium)["/f"].data == model);
+    }
+}
+
+/// Blocks whose content is lost are exchanged if they are overwritten as a whole.
+#[test]
+fn lost_blocks_are_exchanged() {
+    let medium = Poisoned::new();
+    let volume = mount(&medium).unwrap();
+    let mut root = volume.iget(volume.root()).unwrap();
+    let mut f = volume.create(&mut root, b"f", &file(), NOW()).unwrap();
+    let mut model = bytes(3, 20 * 4096 + 10);
+    write(&volume, &mut f, 0, &model).unwrap();
+    let blocks = blocks_of(&f);
+    let bad: Vec<u64> = [0, 7, 8, 20].iter().map(|&i| blocks[i]).collect();
+    medium.poison(bad.iter().copied(), false);
+    let usable = volume.usage().free + f.blocks();
+    for lblk in 0..=20 {
+        let lost = [0, 7, 8, 20].contains(&lblk);
+        assert_eq!(volume.is_lost(&f, lblk), Ok(lost));
+    }
+    let mut last = vec![0; 4096];
+    last[..10].fill(9);
+    volume.replace_lost(&mut f, 0, &[5; 4096]).unwrap();
+    volume.replace_lost(&mut f, 20, &last).unwrap();
+    assert_eq!(
+        volume.zero_range(&mut f, 7 * 4096 + 1, 100, true, 0, NOW()),
+        Err(Error::Io)
+    );
+    volume
+        .zero_range(&mut f, 7 * 4096, 2 * 4096, true, 0, NOW())
+        .unwrap();
+    model[..4096].fill(5);
+    model[7 * 4096..9 * 4096].fill(0);
+    model[20 * 4096..].fill(9);
+    assert!(blocks_of(&f).iter().all(|block| !bad.contains(block)));
+    assert_eq!(volume.usage().free + f.blocks(), usable - 4);
+    assert_eq!(medium.poisoned().len(), 4);
+    volume.deactivate().unwrap();
+    drop(volume);
+    assert!(look(&medium)["/f"].data == model);
 }
 
 /// With nothing but bad blocks each operation fails and leaves nothing behind.

@@ -18,7 +18,8 @@ write_zeroes()
 for x in rw partial append flags nowait splice limits rlimit; do
 	p fs_data "$x"
 done
-for x in truncate allocate punch zero collapse insert refused seek fiemap; do
+for x in truncate ends allocate unwritten punch zero collapse insert refused seek \
+	 fiemap; do
 	p fs_space "$x"
 done
 t "space: write-zeroes" write_zeroes

@@ -404,7 +404,175 @@ static void cmd_fiemap(char **argv)
 	must_fail(ioctl(fd, FS_IOC_FIEMAP, map), EINVAL);
 }
 
+/* What follows the end in its last page, as every mapping shows it. */
+static void want_clean_end(int fd, const char *what)
+{
+	off_t end = size(fd), page = end / PAGE * PAGE;
+	char *p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, page);
+	int dirty = 0;
+
+	must(p != MAP_FAILED);
+	for (; end % PAGE; end++)
+		dirty += p[end - page] != 0;
+	if (dirty)
+		fail("%s: %d bytes past the end are not zero", what, dirty);
+	must(!munmap(p, PAGE));
+}
+
+/* A mapping stores all that there is of the last page past the end. */
+static void store_past_end(int fd)
+{
+	off_t end = size(fd), page = end / PAGE * PAGE;
+	char *p = mmap(NULL, PAGE, RW, MAP_SHARED, fd, page);
+
+	must(p != MAP_FAILED && end != page);
+	memset(p + (end - page), 'Z', PAGE - (end - page));
+	must(!munmap(p, PAGE));
+}
+
+#define ODD	(3 * PAGE + 100)
+
+/* An operation on a file of ODD bytes. */
+struct end_case {
+	const char *name;
+	int mode;
+	off_t at;
+	off_t len;
+};
+
+enum { UP = 0x10000, DOWN, WRITE };
+
+static const struct end_case end_cases[] = {
+	{ "truncate up a little", UP, ODD + 2, 0 },
+	{ "truncate up", UP, 9 * PAGE + 5, 0 },
+	{ "truncate down a little", DOWN, ODD - 50, 0 },
+	{ "truncate down", DOWN, PAGE + 7, 0 },
+	{ "append", WRITE, ODD, 1 },
+	{ "append a page", WRITE, ODD, PAGE },
+	{ "write over the end", WRITE, ODD - 10, 50 },
+	{ "write past the end", WRITE, ODD + 20, 30 },
+	{ "write far past the end", WRITE, 5 * PAGE + 1, 3000 },
+	{ "allocate", 0, ODD - 5, 50 },
+	{ "allocate far", 0, 5 * PAGE, PAGE + 3 },
+	{ "collapse", FALLOC_FL_COLLAPSE_RANGE, PAGE, PAGE },
+	{ "insert", FALLOC_FL_INSERT_RANGE, PAGE, 2 * PAGE },
+	{ "insert before the end", FALLOC_FL_INSERT_RANGE, 3 * PAGE, PAGE },
+	{ "punch to the end", PUNCH, ODD - 50, 50 },
+	{ "punch past the end", PUNCH, ODD - 50, 100 },
+	{ "punch the last page", PUNCH, 3 * PAGE, PAGE },
+	{ "zero to the end", FALLOC_FL_ZERO_RANGE | KEEP, ODD - 9, 9 },
+	{ "zero past the end", FALLOC_FL_ZERO_RANGE, ODD - 9, 30 },
+	{ "zero the last page", FALLOC_FL_ZERO_RANGE | KEEP, 3 * PAGE, PAGE },
+};
+
+static void do_end_case(int fd, const struct end_case *c)
+{
+	switch (c->mode) {
+	case UP:
+	case DOWN:
+		must(!ftruncate(fd, c->at));
+		break;
+	case WRITE:
+		full_pwrite(fd, page_buf, c->len, c->at);
+		break;
+	default:
+		if (fallocate(fd, c->mode, c->at, c->len))
+			fail("%s: %m", c->name);
+	}
+}
+
+/* Nothing that was stored past the end is anywhere in the file, or comes. */
+static void want_no_junk(int fd, const char *what)
+{
+	off_t end = size(fd), at;
+	char *p;
+
+	must(!ftruncate(fd, end + PAGE) && !ftruncate(fd, end + 2 * PAGE));
+	p = mmap(NULL, end + 2 * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	must(p != MAP_FAILED);
+	for (at = 0; at < end + (off_t)(2 * PAGE); at++)
+		if (p[at] == 'Z')
+			fail("%s: junk at %lld of %lld", what, (long long)at,
+			     (long long)end);
+	must(!munmap(p, end + 2 * PAGE));
+}
+
+/*
+ * Whatever moves, cuts or extends a file leaves zeroes in the rest of the last
+ * page, though a mapping stored there before; it stays mapped, or not.
+ */
+static void cmd_ends(char **argv)
+{
+	unsigned int i;
+	char *map;
+	int fd;
+
+	enter(argv[0]);
+	memset(page_buf, 'w', PAGE);
+	for (i = 0; i < 2 * ARRAY_SIZE(end_cases); i++) {
+		const struct end_case *c = &end_cases[i / 2];
+
+		fd = new_at("f", 0600);
+		full_pwrite(fd, page_buf, PAGE, 0);
+		full_pwrite(fd, page_buf, PAGE, PAGE);
+		full_pwrite(fd, page_buf, PAGE, 2 * PAGE);
+		full_pwrite(fd, page_buf, 100, 3 * PAGE);
+		map = map_pte(fd, 4 * PAGE, RW);
+		must(map != MAP_FAILED);
+		if (i % 2)
+			memset(map + ODD, 'Z', 4 * PAGE - ODD);
+		must(i % 2 || !munmap(map, 4 * PAGE));
+		store_past_end(fd);
+		do_end_case(fd, c);
+		want_clean_end(fd, c->name);
+		want_no_junk(fd, c->name);
+		must(!(i % 2) || !munmap(map, 4 * PAGE));
+		must(!close(fd) && !unlink("f"));
+	}
+}
+
+/* What is only allocated is no data, until something is stored. */
+static void cmd_unwritten(char **argv)
+{
+	char map_buf[sizeof(struct fiemap) + sizeof(struct fiemap_extent)] = {};
+	struct fiemap *map = (void *)map_buf;
+	int fd, how;
+	char *p;
+
+	enter(argv[0]);
+	for (how = 0; how < 3; how++) {
+		fd = new_at("f", 0600);
+		must(!fallocate(fd, 0, 0, 2 * PMD));
+		must_fail(lseek(fd, 0, SEEK_DATA), ENXIO);
+		must_eq(lseek(fd, 0, SEEK_HOLE), 0);
+		map->fm_length = FIEMAP_MAX_OFFSET;
+		map->fm_extent_count = 1;
+		must(!ioctl(fd, FS_IOC_FIEMAP, map));
+		must_eq(map->fm_mapped_extents, 1);
+		must(map->fm_extents[0].fe_flags & FIEMAP_EXTENT_UNWRITTEN);
+		p = how == 1 ? map_pte(fd, 2 * PMD, RW) :
+			       map_pmd(fd, 2 * PMD, RW);
+		must(p != MAP_FAILED);
+		if (how == 2)
+			verify_zero(p, 2 * PMD);
+		must_fail(lseek(fd, 0, SEEK_DATA), ENXIO);
+		fill(p + PMD + 5 * PAGE, PAGE, 1, 0);
+		must(lseek(fd, 0, SEEK_DATA) <= (off_t)(PMD + 5 * PAGE));
+		must(lseek(fd, 0, SEEK_DATA) >= (off_t)PMD);
+		verify_zero(p, PMD + 5 * PAGE);
+		verify(p + PMD + 5 * PAGE, PAGE, 1, 0);
+		verify_zero(p + PMD + 6 * PAGE, PMD - 6 * PAGE);
+		full_pwrite(fd, p + PMD + 5 * PAGE, 7, 3);
+		must(lseek(fd, 0, SEEK_DATA) == 0);
+		verify_zero(p + PAGE, PMD - PAGE);
+		must_eq(memcmp(p + 3, p + PMD + 5 * PAGE, 7), 0);
+		must(!munmap(p, 2 * PMD) && !close(fd) && !unlink("f"));
+	}
+}
+
 static const struct cmd cmds[] = {
+	{ "ends", 1, cmd_ends },
+	{ "unwritten", 1, cmd_unwritten },
 	{ "truncate", 1, cmd_truncate },
 	{ "allocate", 1, cmd_allocate },
 	{ "punch", 1, cmd_punch },

@@ -2,13 +2,19 @@
 
 //! Scripts that do every kind of operation.
 
-use super::script::{
-    dir,
-    file,
-    symlink,
-    write_piece,
-    Recording,
-    Script, //
+use super::{
+    script::{
+        dir,
+        file,
+        symlink,
+        write_piece,
+        Recording,
+        Script, //
+    },
+    tree::{
+        past_end,
+        JUNK, //
+    }, //
 };
 use rdaxfs_core::{
     format_types::InodeFlags,
@@ -328,6 +334,58 @@ pub fn data() -> Script {
     r.finish()
 }
 
+/// What a mapping stores past the end of a file before each operation that moves the end, or the
+/// block that it is in.
+pub fn ends() -> Script {
+    let mut r = Recording::new();
+    let mut root = r.iget(r.volume().root());
+    let mut f = r.step("create", |v, now| v.create(&mut root, b"f", &file(), now));
+    r.write("/f", &mut f, 0, &bytes(1, 12_388));
+    store_past_end(&mut r, &mut f);
+    r.step("collapse", |v, now| v.collapse(&mut f, 0, 4096, now));
+    r.step("truncate up", |v, now| v.set_size(&mut f, 20_000, now));
+    r.write("/f", &mut f, 19_000, &bytes(2, 1100));
+    store_past_end(&mut r, &mut f);
+    r.step("insert", |v, now| v.insert(&mut f, 4096, 8192, now));
+    store_past_end(&mut r, &mut f);
+    r.write("/f", &mut f, 28_292, &bytes(3, 100));
+    store_past_end(&mut r, &mut f);
+    r.write("/f", &mut f, 28_500, &bytes(3, 10_000));
+    store_past_end(&mut r, &mut f);
+    r.step("truncate up", |v, now| v.set_size(&mut f, 38_600, now));
+    store_past_end(&mut r, &mut f);
+    r.step("truncate", |v, now| v.set_size(&mut f, 38_550, now));
+    store_past_end(&mut r, &mut f);
+    r.step("allocate", |v, now| {
+        v.allocate(&mut f, 38_000, 9000, false, 1 << 20, now)
+    });
+    r.write("/f", &mut f, 46_900, &bytes(4, 100));
+    store_past_end(&mut r, &mut f);
+    r.step("zero_range", |v, now| {
+        v.zero_range(&mut f, 49_152, 9000, false, 0, now)
+    });
+    r.write("/f", &mut f, 58_000, &bytes(5, 152));
+    store_past_end(&mut r, &mut f);
+    r.step("write_zeroes", |v, now| {
+        v.write_zeroes(&mut f, 61_440, 5000, now)
+    });
+    store_past_end(&mut r, &mut f);
+    r.remount();
+    let mut f = r.iget(f.ino());
+    r.write("/f", &mut f, 66_440, &bytes(6, 100));
+    r.finish()
+}
+
+fn store_past_end(r: &mut Recording, f: &mut Node) {
+    let end = past_end(r.volume(), f).expect("the last block is written");
+    r.quiet("store past the end", |v, _| {
+        f.set_loose_end();
+        let junk = vec![JUNK; (end.end - end.start) as usize];
+        v.medium().store(end.start, &junk)?;
+        v.medium().flush(end.start, end.end - end.start)
+    });
+}
+
 /// A file with more extents than its inode holds.
 pub fn extents() -> Script {
     let mut r = Recording::new();
@@ -500,5 +558,6 @@ pub fn all() -> Vec<(&'static str, Script)> {
         ("extents", extents()),
         ("attributes", attributes()),
         ("growth", growth()),
+        ("ends", ends()),
     ]
 }

@@ -10,6 +10,7 @@ use rdaxfs_core::{
     },
     Medium,
     Node,
+    Span,
     Volume, //
 };
 use std::{
@@ -22,6 +23,8 @@ use std::{
 
 /// What free space is filled with: no file ever shows it.
 pub const PATTERN: u8 = 0xa5;
+/// What mappings store past the end of a file: nothing that is read ever shows it.
+pub const JUNK: u8 = 0xb6;
 
 /// An inode and what it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,6 +198,9 @@ fn data<M: Medium>(volume: &Volume<M>, node: &Node, path: &str) -> Result<Vec<u8
             }
         }
     }
+    if data.contains(&JUNK) {
+        return Err(format!("'{path}' shows what was past its end"));
+    }
     Ok(data)
 }
 
@@ -249,4 +255,23 @@ pub fn is_one_of(tree: &Tree, pre: &Tree, post: &Tree, loose: &Loose) -> bool {
                 tree == **whole
             }
         })
+}
+
+/// Where the bytes are on the medium that follow the end of a file in its last block, if that block
+/// is written.
+pub fn past_end<M: Medium>(volume: &Volume<M>, node: &Node) -> Option<Range<u64>> {
+    let (lblk, skip) = (node.size() / 4096, node.size() % 4096);
+    match volume.map(node, lblk, 1).unwrap().span {
+        Span::Written(block) if skip > 0 => Some(block * 4096 + skip..(block + 1) * 4096),
+        _ => None,
+    }
+}
+
+/// Whether only zeroes follow the end of a file in its last block.
+pub fn ends_with_zeroes<M: Medium>(medium: &M, volume: &Volume<M>, node: &Node) -> bool {
+    past_end(volume, node).is_none_or(|end| {
+        let mut bytes = vec![1; (end.end - end.start) as usize];
+        medium.load(end.start, &mut bytes).unwrap();
+        bytes.iter().all(|&byte| byte == 0)
+    })
 }
