@@ -181,7 +181,7 @@ static void cmd_listen(char **argv)
 			fail("no report of error %d", want);
 }
 
-/* Bytes of kernel objects that are charged to the cgroup. */
+/* Bytes of kernel memory that are charged to the cgroup. */
 static unsigned long long charged(const char *group)
 {
 	char path[4096], line[256];
@@ -193,11 +193,11 @@ static unsigned long long charged(const char *group)
 	if (!f)
 		fail("%s: %m", path);
 	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "slab %llu", &bytes) == 1) {
+		if (sscanf(line, "kernel %llu", &bytes) == 1) {
 			must(!fclose(f));
 			return bytes;
 		}
-	fail("%s: no slab", path);
+	fail("%s: no kernel memory", path);
 }
 
 static void join(const char *group)
