@@ -31,11 +31,15 @@ recycle()
 		echo 1 >/sys/kernel/slab/dax_cache/shrink
 }
 
-# swap DRIVER: the asynchronous namespace is bound with what the other left.
+# swap DRIVER: the asynchronous namespace is bound with what the other left, which
+# had what it left itself.
 swap()
 {
+	umount_all
 	unbind "$ASYNC"
-	bind_to "$SYNC" "$1"
+	unbind "$SYNC"
+	recycle
+	bind "$SYNC" "$1"
 	unbind "$SYNC"
 	recycle
 	bind "$ASYNC" "$1"
@@ -98,6 +102,7 @@ stacked()
 	local dev
 
 	command -v dmsetup >/dev/null || skip "no dmsetup"
+	umount_all
 	[ "$(driver_of "$SYNC")" = rdax_pmem ] || bind_to "$SYNC" rdax_pmem
 	dev=/dev/$(disk_of "$SYNC")
 	echo "0 $(blockdev --getsz "$dev") linear $dev 0" | dmsetup create rdax-flag
