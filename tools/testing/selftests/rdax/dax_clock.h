@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Bounds of time that hold on a machine that others use, too.
+ * A clock for bounds of time that have to hold on a busy host as well.
  *
- * A host that is busy does not run the CPUs of a VM for tens of milliseconds at a time.
- * machine_now() is CLOCK_MONOTONIC without the time in which this machine did not run: a
- * thread of the highest priority on each CPU sleeps for CLOCK_PERIOD again and again; how
- * much too late it wakes up is not counted. Tasks of this machine, of lower priority, do not
- * delay it, so what is slow because of them, or waits for what does not come, is slow by this
- * clock as well.
+ * A busy host does not run the CPUs of a VM for milliseconds at a time. machine_now() is
+ * CLOCK_MONOTONIC without that: on each CPU a thread of the highest priority sleeps for
+ * CLOCK_PERIOD again and again, and the time by which it wakes up too late is not counted. Tasks
+ * of this machine have lower priority and do not delay it: by this clock, too, a drain takes
+ * long that waits for them, or for what does not come.
  */
 #ifndef DAX_CLOCK_H
 #define DAX_CLOCK_H
@@ -33,11 +32,12 @@ static struct {
 	/* Whose threads they are: a child has none of its parent's. */
 	pid_t pid;
 	int cpus;
-	/* When each of them has to wake up. */
-	long long due[CLOCK_CPUS];
-	/* How long the machine did not run, and until when that is known. */
-	long long lost, known;
-	long long last;
+	struct clock_cpu {
+		/* When its thread has to wake up. */
+		long long due;
+		/* By how much it was late so far. */
+		long long lost;
+	} cpu[CLOCK_CPUS];
 } machine;
 
 static inline long long clock_monotonic(void)
@@ -48,42 +48,32 @@ static inline long long clock_monotonic(void)
 	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
 }
 
-/* How much of the time until @now was lost, as one CPU saw it that is not known yet. */
-static inline long long lost_until(long long due, long long now)
+/* By how much a thread that wakes up at @now, or has not yet, is too late. */
+static inline long long late_by(const struct clock_cpu *cpu, long long now)
 {
-	/* It may have stopped at any time of the sleep: after half of it on average. */
-	long long since = due - CLOCK_PERIOD / 2;
-
-	if (now - due <= CLOCK_GRACE)
-		return 0;
-	if (since < machine.known)
-		since = machine.known;
-	return now > since ? now - since : 0;
+	return now - cpu->due > CLOCK_GRACE ? now - cpu->due : 0;
 }
 
 static inline void *clock_thread(void *arg)
 {
-	long long *due = arg, now, lost;
+	struct clock_cpu *cpu = arg;
+	long long now;
 
 	for (;;) {
-		struct timespec ts = { *due / 1000000000, *due % 1000000000 };
+		struct timespec ts = { cpu->due / 1000000000, cpu->due % 1000000000 };
 
 		while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL))
 			;
 		pthread_mutex_lock(&machine.lock);
 		now = clock_monotonic();
-		lost = lost_until(*due, now);
-		if (lost) {
-			machine.lost += lost;
-			machine.known = now;
-		}
-		*due = now + CLOCK_PERIOD;
+		cpu->lost += late_by(cpu, now);
+		cpu->due = now + CLOCK_PERIOD;
 		pthread_mutex_unlock(&machine.lock);
 	}
 	return NULL;
 }
 
-static inline void start_clock_thread(int cpu, long long *due)
+static inline void start_clock_thread(int number, struct clock_cpu *cpu)
 {
 	struct sched_param param = { sched_get_priority_max(SCHED_FIFO) };
 	pthread_attr_t attr;
@@ -91,8 +81,9 @@ static inline void start_clock_thread(int cpu, long long *due)
 	cpu_set_t cpus;
 
 	CPU_ZERO(&cpus);
-	CPU_SET(cpu, &cpus);
-	*due = clock_monotonic() + CLOCK_PERIOD;
+	CPU_SET(number, &cpus);
+	cpu->due = clock_monotonic() + CLOCK_PERIOD;
+	cpu->lost = 0;
 	must(!pthread_attr_init(&attr));
 	must(!pthread_attr_setstacksize(&attr, 64 << 10));
 	must(!pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED));
@@ -100,7 +91,7 @@ static inline void start_clock_thread(int cpu, long long *due)
 	must(!pthread_attr_setschedpolicy(&attr, SCHED_FIFO));
 	must(!pthread_attr_setschedparam(&attr, &param));
 	must(!pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus));
-	must(!pthread_create(&thread, &attr, clock_thread, due));
+	must(!pthread_create(&thread, &attr, clock_thread, cpu));
 	must(!pthread_attr_destroy(&attr));
 }
 
@@ -113,9 +104,6 @@ static inline void start_clock(void)
 
 	machine.pid = getpid();
 	machine.cpus = 0;
-	machine.lost = 0;
-	machine.known = 0;
-	machine.last = 0;
 	/* Who has the lock must not wait for others than these threads. */
 	must(!pthread_mutexattr_init(&attr));
 	must(!pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_INHERIT));
@@ -126,13 +114,13 @@ static inline void start_clock(void)
 	must(!pthread_sigmask(SIG_BLOCK, &all, &old));
 	for (cpu = 0; cpu < CPU_SETSIZE && machine.cpus < CLOCK_CPUS; cpu++)
 		if (CPU_ISSET(cpu, &cpus))
-			start_clock_thread(cpu, &machine.due[machine.cpus++]);
+			start_clock_thread(cpu, &machine.cpu[machine.cpus++]);
 	must(!pthread_sigmask(SIG_SETMASK, &old, NULL));
 }
 
 /*
- * Nanoseconds that this machine has run. The first call in a process must not race with
- * another.
+ * Nanoseconds that this machine has run, by the CPU that has run least. The first call in a
+ * process must not race with another.
  */
 static inline long long machine_now(void)
 {
@@ -144,16 +132,12 @@ static inline long long machine_now(void)
 	must(!pthread_mutex_lock(&machine.lock));
 	now = clock_monotonic();
 	for (i = 0; i < machine.cpus; i++) {
-		lost = lost_until(machine.due[i], now);
+		lost = machine.cpu[i].lost + late_by(&machine.cpu[i], now);
 		if (lost > most)
 			most = lost;
 	}
-	now -= machine.lost + most;
-	if (now < machine.last)
-		now = machine.last;
-	machine.last = now;
 	must(!pthread_mutex_unlock(&machine.lock));
-	return now;
+	return now - most;
 }
 
 static inline long long machine_ms(void)
