@@ -18,16 +18,18 @@ on_exit()
 	no_injection
 }
 
-# attributes PROBABILITY TIMES TASK-FILTER MIN-ORDER
+# attributes PROBABILITY TIMES TASK-FILTER MIN-ORDER. Nothing is probable while
+# there is no filter.
 attributes()
 {
 	local d
 
 	for d in "$FAULT" "$FAULT_PAGE"; do
 		[ -d "$d" ] || continue
+		echo 0 >"$d/probability"
 		echo "$3" >"$d/task-filter"
-		echo "$1" >"$d/probability"
 		echo "$2" >"$d/times"
+		echo "$1" >"$d/probability"
 	done
 	[ ! -e "$FAULT_PAGE/min-order" ] || echo "$4" >"$FAULT_PAGE/min-order"
 }

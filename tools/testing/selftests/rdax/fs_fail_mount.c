@@ -51,14 +51,16 @@ static bool is_mounted(char *line, size_t len)
 static void mount_state(struct digest *d, const char *path, int leave_out)
 {
 	char line[512], dir[256];
+	long long end;
 
 	d->len = 0;
 	if (is_mounted(line, sizeof(line))) {
 		digest_add(d, "%s", line);
 	} else {
 		snprintf(dir, sizeof(dir), "/sys/kernel/debug/rdaxfs/%s", disk);
-		if (!access(dir, F_OK))
-			fail("%s is left", dir);
+		for (end = now_ms() + 20000; !access(dir, F_OK); usleep(10000))
+			if (now_ms() > end)
+				fail("%s is left", dir);
 		digest_add(d, "not mounted\n");
 	}
 	digest_add(d, "state %u\n", volume_state());
