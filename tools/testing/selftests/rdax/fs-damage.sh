@@ -185,7 +185,9 @@ group()
 	[ -e /sys/fs/cgroup/cgroup.controllers ] ||
 		mount -t cgroup2 none /sys/fs/cgroup || skip "no cgroup2"
 	echo +memory >/sys/fs/cgroup/cgroup.subtree_control || skip "no memory controller"
-	mkdir -p "$GROUP"
+	# With nothing charged yet.
+	[ ! -d "$GROUP" ] || rmdir "$GROUP"
+	mkdir "$GROUP"
 }
 
 extents_are_charged()
