@@ -8,7 +8,8 @@
  *
  *	fs_fail_GROUP once|lasting DIRECTORY [NAME...]
  *
- * RDAX_FAIL_STEP and RDAX_FAIL_FIRST, of n, replace those of the operations.
+ * RDAX_FAIL_STEP is how many allocations it goes on by. The first is another one for
+ * each operation, so that all places have their turn.
  */
 #ifndef FS_FAIL_H
 #define FS_FAIL_H
@@ -58,8 +59,6 @@ struct op {
 	unsigned int flags;
 	/* Another errno that a failed allocation ends in. */
 	int other_errno;
-	/* Every so many allocations only, unless all are asked for. */
-	unsigned int step;
 };
 
 #define OP(name_, setup_, run_, ...) \
@@ -221,16 +220,10 @@ static void check_done(const struct op *op, long ret, bool injected)
 	fs_fail.went_on += injected;
 }
 
-static unsigned long number(const char *name, unsigned long otherwise)
+static void fail_each(const struct op *op, unsigned int index)
 {
-	const char *value = getenv(name);
-
-	return value ? strtoul(value, NULL, 0) : otherwise;
-}
-
-static void fail_each(const struct op *op)
-{
-	unsigned long left = 0, step, first;
+	unsigned long left = 0;
+	int step;
 	bool ready = false;
 	u64 room;
 	long ret;
@@ -246,9 +239,9 @@ static void fail_each(const struct op *op)
 	room = free_room();
 	run_plain(op);
 	want_room(room);
-	step = number("RDAX_FAIL_STEP", op->step ? op->step : 1);
-	first = number("RDAX_FAIL_FIRST", 1);
-	for (fs_fail.n = first; !left; fs_fail.n += step) {
+	step = getenv("RDAX_FAIL_STEP") ? atoi(getenv("RDAX_FAIL_STEP")) : 1;
+	must(step > 0);
+	for (fs_fail.n = 1 + index % step; !left; fs_fail.n += step) {
 		if (fs_fail.n > LAST_NTH)
 			fail("more than %d allocations", LAST_NTH);
 		if (!ready) {
@@ -283,7 +276,7 @@ static bool is_asked(const char *name, char **names)
 }
 
 /* In a process of its own, so that one that fails does not end the others. */
-static bool passes(const struct op *op)
+static bool passes(const struct op *op, unsigned int index)
 {
 	pid_t pid = fork();
 	char failed[64];
@@ -292,7 +285,7 @@ static bool passes(const struct op *op)
 	must(pid >= 0);
 	if (!pid) {
 		on_fail = tell_where;
-		fail_each(op);
+		fail_each(op, index);
 		_exit(0);
 	}
 	must(waitpid(pid, &status, 0) == pid);
@@ -324,7 +317,7 @@ static void fail_ops(const struct op *ops, char **argv)
 		if (!is_asked(op->name, argv + 1) ||
 		    (op->flags & ONCE && fs_fail.lasting))
 			continue;
-		failed += !passes(op);
+		failed += !passes(op, op - ops);
 		asked++;
 	}
 	must(asked);

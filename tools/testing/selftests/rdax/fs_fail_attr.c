@@ -245,8 +245,7 @@ static long stat_fs(void)
 static const struct op ops[] = {
 	OP("chmod", file, change_mode),
 	OP("chmod-acl", file_with_acl, change_mode),
-	OP("chmod-acl-cold", file_with_acl, change_mode, .flags = COLD,
-	   .step = 2),
+	OP("chmod-acl-cold", file_with_acl, change_mode, .flags = COLD),
 	OP("chown", file_of_user, change_owner),
 	OP("utimensat", file, change_times),
 	OP("truncate", file, cut),

@@ -242,11 +242,10 @@ static long go_down_now(void)
 static void after_down(long ret)
 {
 	must_fail(thaw(), EINVAL);
-	if (ret < 0) {
+	if (ret < 0)
 		must(!mkdir("m/works", 0755) && !rmdir("m/works"));
-	} else {
+	else
 		must_fail(mkdir("m/works", 0755), EIO);
-	}
 	must(!close(fd));
 }
 
@@ -264,9 +263,9 @@ static void close_fd(long ret)
 	OP(name, setup, run, .cleanup = unmount, .flags = FRESH, ##__VA_ARGS__)
 
 static const struct op ops[] = {
-	MOUNT_OP("mount", mountpoint, mount_rw, .step = 2),
-	MOUNT_OP("mount-ro", mountpoint, mount_ro, .step = 3),
-	MOUNT_OP("mount-options", mountpoint, mount_options, .step = 3),
+	MOUNT_OP("mount", mountpoint, mount_rw),
+	MOUNT_OP("mount-ro", mountpoint, mount_ro),
+	MOUNT_OP("mount-options", mountpoint, mount_options),
 	MOUNT_OP("mount-bad-option", mountpoint, mount_bad),
 	MOUNT_OP("mount-no-device", mountpoint, mount_garbage),
 	MOUNT_OP("umount", used, unmount_now),

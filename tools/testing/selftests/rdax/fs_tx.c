@@ -21,7 +21,7 @@ static void open_stats(const char *path)
 		fail("%s: %m", path);
 }
 
-static long long transactions(void)
+static long long count_transactions(void)
 {
 	static const char name[] = "transactions ";
 	char text[4096], *at;
@@ -43,10 +43,10 @@ static long long transactions(void)
 		long long before_, took_;				\
 									\
 		next_tick();						\
-		before_ = transactions();				\
+		before_ = count_transactions();				\
 		if (!(op))						\
 			fail("%s: %m", #op);				\
-		took_ = transactions() - before_;			\
+		took_ = count_transactions() - before_;			\
 		if (took_ < (min) || took_ > (max))			\
 			fail("%s: %lld transactions, want %d to %d",	\
 			     #op, took_, min, max);			\
