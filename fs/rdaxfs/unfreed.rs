@@ -65,9 +65,9 @@ impl Unfreed {
 /// Notes that inode `ino`, which is being evicted, could not be freed.
 pub(crate) fn note(sb: &SuperBlock<Rdaxfs>, ino: u64) {
     if !sb.data().unfreed().note(ino) {
-        sb.data()
-            .log()
-            .warn(fmt!("inode {ino}: no memory to free it; the next mount does"));
+        sb.data().log().warn(fmt!(
+            "inode {ino}: no memory to free it; the next mount does"
+        ));
     }
 }
 

@@ -164,12 +164,7 @@ impl<M: Medium> Tx<'_, M> {
 
 /// Adds a store of `data` at byte `at` of the volume to a list. Fails with [`Error::TooBig`] if a slot
 /// has no room for it, and with [`Error::Invalid`] if no transaction may store there.
-pub(crate) fn push_store(
-    payload: &mut Vec<u8>,
-    layout: &Layout,
-    at: u64,
-    data: &[u8],
-) -> Result {
+pub(crate) fn push_store(payload: &mut Vec<u8>, layout: &Layout, at: u64, data: &[u8]) -> Result {
     let len = data.len();
     if !is_target(layout, at, len) {
         return Err(Error::Invalid);
