@@ -16,6 +16,8 @@
 
 static const char *device, *disk;
 static int fd;
+/* It is mounted, but not to be seen, until its last file is closed. */
+static bool detached;
 
 /* As the medium has it, whatever the page cache of the device. */
 static uint32_t volume_state(void)
@@ -56,6 +58,8 @@ static void mount_state(struct digest *d, const char *path, int leave_out)
 	d->len = 0;
 	if (is_mounted(line, sizeof(line))) {
 		digest_add(d, "%s", line);
+	} else if (detached) {
+		digest_add(d, "detached\n");
 	} else {
 		snprintf(dir, sizeof(dir), "/sys/kernel/debug/rdaxfs/%s", disk);
 		for (end = now_ms() + 20000; !access(dir, F_OK); usleep(10000))
@@ -142,6 +146,12 @@ static void last_user(void)
 	in_use();
 	must(!unlink("m/f"));
 	must(!umount2("m", MNT_DETACH));
+	detached = true;
+}
+
+static void after_last(long ret)
+{
+	detached = false;
 }
 
 static long close_last(void)
@@ -269,8 +279,8 @@ static const struct op ops[] = {
 	MOUNT_OP("mount-bad-option", mountpoint, mount_bad),
 	MOUNT_OP("mount-no-device", mountpoint, mount_garbage),
 	MOUNT_OP("umount", used, unmount_now),
-	OP("close-last", last_user, close_last, .cleanup = unmount,
-	   .flags = FRESH | NEVER),
+	OP("close-last", last_user, close_last, .after = after_last,
+	   .cleanup = unmount, .flags = FRESH | NEVER),
 	MOUNT_OP("remount-ro", used, remount_ro),
 	MOUNT_OP("remount-rw", mounted_ro, remount_rw),
 	MOUNT_OP("remount-options", used, remount_options),
