@@ -108,11 +108,12 @@ impl<T: DirOperations> Ops<T> {
 
 pub(super) struct InodeVTable<T: Operations>(PhantomData<T>);
 
-/// Whether changed times may wait.
+/// Access, modification and change time of an inode.
 fn times<T: FileSystem>(inode: &Inode<T>) -> [Timespec; 3] {
     [inode.atime(), inode.mtime(), inode.ctime()]
 }
 
+/// Whether changed times may wait.
 fn is_lazy(dirty: c_int) -> bool {
     dirty as u32 == bindings::inode_state_flags_enum_I_DIRTY_TIME
 }
