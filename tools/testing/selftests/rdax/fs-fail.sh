@@ -107,7 +107,7 @@ no_leak()
 
 # With all failing more is found than with one. A failed allocation that is made
 # good for is tried less often.
-declare -A step=([lasting]=2 [once]=7)
+declare -A step=([lasting]=3 [once]=11)
 if [ "${1:-}" = leak ]; then
 	step=([lasting]=11 [once]=29)
 	t "kmemleak forgets what there is" forget_leaks
