@@ -21,9 +21,7 @@ root_log=$root.log
 make_root() {
 	[ ! -e "$root.complete" ] || return 0
 	local mirror acquire
-	have mmdebstrap || as_root env DEBIAN_FRONTEND=noninteractive \
-		apt-get -o DPkg::Lock::Timeout=600 install -y -qq --no-install-recommends \
-		mmdebstrap >"$root_log" 2>&1 || { tail "$root_log" >&2; die "no mmdebstrap"; }
+	"$RDAX_TOP/scripts/toolchain.sh" >/dev/null
 	mirror=$(debian_mirror)
 	[ -n "$mirror" ] || die "no Debian archive in this machine's apt sources"
 	[ -r "$DEBIAN_KEYRING" ] || die "missing $DEBIAN_KEYRING (package debian-archive-keyring)"

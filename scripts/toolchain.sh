@@ -16,7 +16,7 @@ PACKAGES="
  libssl-dev lld-$LLVM_VERSION llvm-$LLVM_VERSION perl python3 python3-venv
  xz-utils
  e2fsprogs fdisk fio ndctl qemu-system-x86 udev util-linux xfsprogs
- shellcheck
+ mmdebstrap shellcheck
  git python3-lmdb stress-ng
 "
 
