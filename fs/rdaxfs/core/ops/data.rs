@@ -532,6 +532,15 @@ impl<M: Medium> Volume<M> {
         Ok(())
     }
 
+    /// Begins a change of the extents of a file: it may be written, they are known, and no write has
+    /// blocks pending.
+    pub(super) fn begin_change(&self, node: &mut Node) -> Result {
+        self.check_writable()?;
+        node.refresh(self.medium(), self.layout())?;
+        self.drop_pending(node);
+        Ok(())
+    }
+
     /// Gives the blocks back that a write did not use.
     pub(crate) fn drop_pending(&self, node: &mut Node) {
         node.staged = None;

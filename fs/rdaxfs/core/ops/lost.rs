@@ -44,9 +44,7 @@ impl<M: Medium> Volume<M> {
     /// lost](Self::is_lost), and whose page is in no mapping. [`Error::Io`] if there is no other
     /// block.
     pub fn replace_lost(&self, node: &mut Node, lblk: u64, data: &[u8]) -> Result {
-        self.check_writable()?;
-        node.refresh(self.medium(), self.layout())?;
-        self.drop_pending(node);
+        self.begin_change(node)?;
         let taken = self.alloc_other(node)?;
         let at = taken.run().block.saturating_mul(BLOCK_SIZE);
         let stored = Stored::write(self.medium(), at, data)?;

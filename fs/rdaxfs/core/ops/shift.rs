@@ -104,9 +104,7 @@ impl<M: Medium> Volume<M> {
     }
 
     fn begin_shift(&self, node: &mut Node) -> Result {
-        self.check_writable()?;
-        node.refresh(self.medium(), self.layout())?;
-        self.drop_pending(node);
+        self.begin_change(node)?;
         node.zeroed = 0..0;
         match self.zero_past_end(node) {
             // A lost block moves like others; nothing can be read of it.

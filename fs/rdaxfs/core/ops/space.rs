@@ -25,7 +25,6 @@ use crate::{
 };
 use core::ops::Range;
 use rdaxfs_format::{
-    DiskInode,
     Extent,
     BLOCK_SHIFT,
     EXTENT_MAX_BLOCKS,
@@ -61,13 +60,9 @@ impl<M: Medium> Volume<M> {
         attr: impl Into<AttrChange>,
     ) -> Result {
         let end = self.check_span(node, pos, len)?;
-        let disk = grown(node, end, keep_size, &attr.into());
-        let ready = if len <= zero_ahead {
-            disk.size.get()
-        } else {
-            0
-        };
-        if disk.size.get() > node.size() {
+        let size = grown(node, end, keep_size);
+        let ready = if len <= zero_ahead { size } else { 0 };
+        if size > node.size() {
             self.zero_past_end(node)?;
         }
         let how = Provide::Allocate(blocks_for(ready));
@@ -75,7 +70,7 @@ impl<M: Medium> Volume<M> {
             whole: pos >> BLOCK_SHIFT..blocks_for(end),
             edges: [end..end, end..end],
         };
-        self.provide(node, &cover, how, disk)
+        self.provide(node, &cover, how, size, &attr.into())
     }
 
     /// Zeroes `len` bytes from byte `pos`, in the blocks where they are; holes get blocks. Written
@@ -90,13 +85,13 @@ impl<M: Medium> Volume<M> {
         attr: impl Into<AttrChange>,
     ) -> Result {
         let end = self.check_span(node, pos, len)?;
-        let disk = grown(node, end, keep_size, &attr.into());
-        let size = disk.size.get();
+        let size = grown(node, end, keep_size);
         let ready = blocks_for(if len <= zero_ahead { size } else { 0 });
         if end >= node.size() {
             self.zero_past_end(node)?;
         }
-        self.provide(node, &Cover::new(pos, end), Provide::Zero(ready), disk)
+        let (cover, how) = (Cover::new(pos, end), Provide::Zero(ready));
+        self.provide(node, &cover, how, size, &attr.into())
     }
 
     /// As [`zero_range`](Self::zero_range), and all blocks are written ones afterwards.
@@ -108,25 +103,32 @@ impl<M: Medium> Volume<M> {
         attr: impl Into<AttrChange>,
     ) -> Result {
         let end = self.check_span(node, pos, len)?;
-        let disk = grown(node, end, false, &attr.into());
+        let size = grown(node, end, false);
         if end >= node.size() {
             self.zero_past_end(node)?;
         }
-        self.provide(node, &Cover::new(pos, end), Provide::WriteZeroes, disk)
+        let (cover, how) = (Cover::new(pos, end), Provide::WriteZeroes);
+        self.provide(node, &cover, how, size, &attr.into())
     }
 
     fn check_span(&self, node: &mut Node, pos: u64, len: u64) -> Result<u64> {
-        self.check_writable()?;
-        node.refresh(self.medium(), self.layout())?;
-        self.drop_pending(node);
+        self.begin_change(node)?;
         let end = pos.checked_add(len).filter(|&end| end <= MAX_FILE_SIZE);
         end.filter(|_| len > 0).ok_or(Error::TooBig)
     }
 
-    /// Does `how` to what `cover` covers, in one transaction, with `disk` as the inode.
-    fn provide(&self, node: &mut Node, cover: &Cover, how: Provide, disk: DiskInode) -> Result {
+    /// Does `how` to what `cover` covers, in one transaction with which the size becomes `size` and
+    /// `attr` changes.
+    fn provide(
+        &self,
+        node: &mut Node,
+        cover: &Cover,
+        how: Provide,
+        size: u64,
+        attr: &AttrChange,
+    ) -> Result {
         self.zeroing(node, &cover.edges, |node, edges| {
-            self.provide_zeroing(node, cover, edges, how, disk)
+            self.provide_zeroing(node, cover, edges, how, size, attr)
         })
     }
 
@@ -138,11 +140,11 @@ impl<M: Medium> Volume<M> {
         cover: &Cover,
         edges: &[Range<u64>],
         how: Provide,
-        disk: DiskInode,
+        size: u64,
+        attr: &AttrChange,
     ) -> Result {
         let Range { start: lo, end: hi } = cover.blocks();
         let whole = &cover.whole;
-        let mut disk = attributes_of(disk, node.disk);
         let mut with: Vec<Extent> = Vec::new();
         let mut taken: Vec<Taken<'_>> = Vec::new();
         let mut stored = Stored::none();
@@ -201,8 +203,6 @@ impl<M: Medium> Volume<M> {
                             Span::Unwritten(_) => self.replace_unwritten(node, at, run)?,
                             _ => self.replace_zeroed(node, at, run)?,
                         }
-                        // The extents have changed.
-                        disk = attributes_of(disk, node.disk);
                         continue;
                     }
                     zeroed => stored = stored.and(zeroed?),
@@ -223,6 +223,9 @@ impl<M: Medium> Volume<M> {
             true => Plan::replace(&node.map, lo, hi, &with)?,
             false => Plan::default(),
         };
+        let mut disk = node.disk;
+        disk.size.set(size);
+        attr.apply(&mut disk);
         self.commit_plan_zeroing(node, plan, disk, stored, edges)?;
         if !taken.is_empty() {
             node.zeroed = zeroed.run;
@@ -274,29 +277,12 @@ impl Zeroed {
     }
 }
 
-/// Returns `inode` with its extents, and everything else, as in `extents`, but the size and the
-/// attributes of `inode`.
-fn attributes_of(inode: DiskInode, extents: DiskInode) -> DiskInode {
-    let mut disk = extents;
-    disk.size = inode.size;
-    disk.mode = inode.mode;
-    disk.uid = inode.uid;
-    disk.gid = inode.gid;
-    disk.flags = inode.flags;
-    disk.atime = inode.atime;
-    disk.mtime = inode.mtime;
-    disk.ctime = inode.ctime;
-    disk
-}
-
-/// The inode once bytes up to `end` have blocks.
-fn grown(node: &Node, end: u64, keep_size: bool, attr: &AttrChange) -> DiskInode {
-    let mut disk = node.disk;
-    attr.apply(&mut disk);
-    if !keep_size && end > node.size() {
-        disk.size.set(end);
+/// Returns the size of the file once bytes up to `end` have blocks.
+fn grown(node: &Node, end: u64, keep_size: bool) -> u64 {
+    match keep_size {
+        true => node.size(),
+        false => node.size().max(end),
     }
-    disk
 }
 
 /// Fails unless `pos` and `len` are whole blocks.

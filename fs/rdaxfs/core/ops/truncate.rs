@@ -66,9 +66,7 @@ impl<M: Medium> Volume<M> {
         len: u64,
         attr: impl Into<AttrChange>,
     ) -> Result {
-        self.check_writable()?;
-        node.refresh(self.medium(), self.layout())?;
-        self.drop_pending(node);
+        self.begin_change(node)?;
         let end = pos.checked_add(len).ok_or(Error::TooBig)?;
         if end >= node.size() {
             self.zero_past_end(node)?;
