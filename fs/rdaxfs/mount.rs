@@ -63,8 +63,8 @@ use rdax::{
 };
 use rdaxfs_core::{
     format_types::BLOCK_SIZE,
+    Alone,
     Error as CoreError,
-    Hashed,
     Volume, //
 };
 
@@ -222,20 +222,11 @@ impl Mount {
     }
 }
 
-/// The number of an inode, when the volume has no inodes in memory any more: they hold the superblock.
-struct Last(u64);
-
-impl Hashed for Last {
-    fn ino(&self) -> u64 {
-        self.0
-    }
-}
-
 impl Drop for Mount {
     fn drop(&mut self) {
         for ino in self.unfreed.take() {
-            // What fails here, the next mount frees.
-            if let Err(error) = self.core.free_unnamed(Last(ino)) {
+            // Inodes hold the superblock, so none is left in memory. What fails here, the next mount frees.
+            if let Err(error) = self.core.free_unnamed(Alone(ino)) {
                 self.fail(error);
             }
         }

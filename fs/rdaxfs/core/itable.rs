@@ -95,6 +95,16 @@ impl<H: Hashed + ?Sized> Hashed for &H {
     }
 }
 
+/// The number of an inode of a volume that only the calling task uses: it is being mounted, or its last
+/// inode in memory is gone.
+pub struct Alone(pub u64);
+
+impl Hashed for Alone {
+    fn ino(&self) -> u64 {
+        self.0
+    }
+}
+
 /// A program that is the only task on its volume and keeps no two nodes of one inode.
 #[cfg(not(CONFIG_RUST))]
 impl Hashed for u64 {

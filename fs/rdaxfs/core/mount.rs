@@ -24,7 +24,7 @@ use crate::{
         ExtentMap, //
     },
     itable::{
-        Hashed,
+        Alone,
         InodeTable, //
     },
     journal,
@@ -108,10 +108,10 @@ impl<M: Medium> Volume<M> {
     #[inline(never)]
     fn check_root(&self) -> Result {
         let ino = self.root();
-        let what = match self.read_inode(&Mounting(ino)) {
+        let what = match self.read_inode(&Alone(ino)) {
             Ok(root) if !root.is_dir() => "root is no directory",
             Ok(root) if root.nlink.get() == 0 => "root directory has no links",
-            Ok(_) => return self.iget(Mounting(ino)).map(drop),
+            Ok(_) => return self.iget(Alone(ino)).map(drop),
             Err(Error::Stale) => "root directory is a free inode",
             Err(other) => return Err(other),
         };
@@ -124,15 +124,6 @@ impl<M: Medium> Volume<M> {
         self.free_inode(&mut node)?;
         self.count_orphan();
         Ok(())
-    }
-}
-
-/// An inode of a volume that is being mounted: the mounting task is the only one that uses it.
-struct Mounting(u64);
-
-impl Hashed for Mounting {
-    fn ino(&self) -> u64 {
-        self.0
     }
 }
 

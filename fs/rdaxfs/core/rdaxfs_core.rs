@@ -51,6 +51,7 @@ pub use error::{
     Result, //
 };
 pub use itable::{
+    Alone,
     Hashed,
     NewNumber,
     Reserved, //
