@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Inodes that nobody uses and that have no name, but that there was no memory to free.
+//! Inodes without a name and without a user that there was no memory to free.
 //!
 //! Evicting an inode cannot fail. Where memory is short for its transaction, its number is noted here, for
 //! which there always is a place, and the next operation on names frees it. What is not noted, since

@@ -56,7 +56,7 @@ pub enum Op {
 ///
 /// # Invariants
 ///
-/// The pointer is a valid bio that was passed to `submit_bio`, and nobody else completes it. Until
+/// The pointer is a valid bio that was passed to `submit_bio`, and only its owner completes it. Until
 /// then `bi_opf` and `bi_iter` do not change; other fields, such as the count of references, may.
 pub struct Bio {
     ptr: NonNull<bindings::bio>,
@@ -86,7 +86,8 @@ impl Bio {
     }
 
     fn iter(&self) -> bindings::bvec_iter {
-        // SAFETY: as in `opf`.
+        // SAFETY: `self.ptr` is a bio that `submit_bio` was given and that is not completed before
+        // `self` is gone; the field is copied, without a reference to the bio.
         unsafe { (*self.ptr.as_ptr()).bi_iter }
     }
 

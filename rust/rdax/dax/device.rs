@@ -174,7 +174,7 @@ struct DaxDevice(NonNull<bindings::dax_device>);
 
 // SAFETY: a `dax_device` belongs to no thread; the C functions called with one lock or are atomic.
 unsafe impl Send for DaxDevice {}
-// SAFETY: as for `Send`.
+// SAFETY: the C functions that `&DaxDevice` reaches take their own locks or are atomic.
 unsafe impl Sync for DaxDevice {}
 
 impl DaxDevice {

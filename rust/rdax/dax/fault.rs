@@ -286,7 +286,8 @@ impl<T: Gated, H: Handler<T>> HandlerVTable<T, H> {
     /// `vmf` is a fault on a mapping of a file of a `T`, and `mkwrite` is true if the page is
     /// mapped.
     unsafe fn serve(vmf: *mut bindings::vm_fault, order: u32, mkwrite: bool) -> u32 {
-        // SAFETY: by this function's own requirement.
+        // SAFETY: the caller promises that `vmf` is a fault on a mapping of a file of a `T`, and what
+        // `mkwrite` says of its page.
         let outcome = H::fault(unsafe { VmFault::new(vmf, order, mkwrite) });
         marker::leave(outcome);
         outcome.0
@@ -331,7 +332,8 @@ impl<T: Gated, H: Handler<T>> HandlerVTable<T, H> {
     unsafe extern "C" fn page_mkwrite_callback(
         vmf: *mut bindings::vm_fault,
     ) -> bindings::vm_fault_t {
-        // SAFETY: by this function's own requirement.
+        // SAFETY: `do_page_mkwrite()` calls this with a fault on a mapping of a file of a `T`, whose
+        // page is mapped.
         let outcome = unsafe { VmFault::<T>::new(vmf, 0, true) }.relock();
         marker::leave(outcome);
         outcome.0

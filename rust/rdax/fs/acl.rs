@@ -186,7 +186,7 @@ impl<T: FileSystem> Inode<T> {
     ///
     /// [`get_acl`]: super::inode::Operations::get_acl
     pub fn acl_of_mode(&self) -> Result<Option<Acl>> {
-        // SAFETY: by the type invariant.
+        // SAFETY: `self` is a live inode: an `Inode` is only seen through a reference that holds it.
         let found =
             from_err_ptr(unsafe { bindings::get_inode_acl(self.as_ptr(), Kind::Access.as_raw()) });
         let mut raw = match found {

@@ -105,7 +105,8 @@ impl<T: OnVolume> VmFault<'_, T> {
             }
             // An entry for a hole, or none that can be mapped. If it is in use the task comes
             // again.
-            // SAFETY: as above.
+            // SAFETY: `self.raw` is the fault that is being served, as `VmFault::new()` requires; the
+            // caller's `lock` keeps the entries of the file.
             unsafe { bindings::rdax_helper_fault_map_zero(self.raw) };
         }
         self.set_write(write);

@@ -230,7 +230,8 @@ unsafe extern "C" fn has_number(inode: *mut bindings::inode, ino: *mut c_void) -
 ///
 /// `inode` is valid and not hashed yet, `ino` points to a number.
 unsafe extern "C" fn set_number(inode: *mut bindings::inode, ino: *mut c_void) -> c_int {
-    // SAFETY: by this function's own requirement.
+    // SAFETY: `inode_insert5()` calls this with the inode that it is about to hash, which no task has
+    // found yet, and with the number that `Unhashed::insert()` gave it.
     unsafe { (*inode).i_ino = *ino.cast::<u64>() };
     0
 }

@@ -51,7 +51,7 @@ pub fn is_held(path: &Path) -> anyhow::Result<bool> {
             .filter_map(|dir| Some(Path::new("/dev").join(dir.file_name()?)))
             .collect(),
     };
-    // Of a block device O_EXCL asks whether somebody has it.
+    // Of a block device O_EXCL asks whether it is mounted or claimed otherwise.
     let held = |device: &PathBuf| {
         let mut options = fs::OpenOptions::new();
         options.read(true).custom_flags(OFlags::EXCL.bits() as i32);

@@ -181,7 +181,7 @@ static long get_access(void)
 	return getxattr("f", ACCESS, &got, sizeof(got));
 }
 
-/* The list is read when somebody else opens the file. */
+/* The list is read when another user opens the file. */
 static long check_access(void)
 {
 	return access("f", R_OK);

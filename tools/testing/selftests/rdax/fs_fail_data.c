@@ -315,7 +315,7 @@ static void mapped_huge_hole(void)
 	map_all(2 * PMD, RW, MAP_SHARED);
 }
 
-/* A fault that has no memory is tried again: nobody gets a signal. */
+/* A fault that has no memory is tried again: no task gets a signal. */
 static long load(void)
 {
 	return try_load(map + PAGE) ? -1 : 0;
