@@ -15,8 +15,10 @@ The tree of a mutant is a copy in build/mutants/tree, which keeps its objects.
 The last line is "N passed, N failed".
 """
 
+import filecmp
 import fnmatch
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -47,11 +49,13 @@ def copy_tree():
         ["git", "ls-files", "-co", "--exclude-standard", "-z"],
         cwd=TOP, check=True, stdout=subprocess.PIPE,
     ).stdout
-    names = b"\0".join(n for n in listing.split(b"\0") if n and (TOP / os.fsdecode(n)).exists())
-    subprocess.run(
-        ["rsync", "-rlp", "--checksum", "--from0", "--files-from=-", f"{TOP}/", f"{TREE}/"],
-        input=names, check=True,
-    )
+    for name in filter(None, os.fsdecode(listing).split("\0")):
+        source, copy = TOP / name, TREE / name
+        if not source.exists() or (copy.exists() and filecmp.cmp(source, copy, shallow=False)):
+            continue
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.unlink(missing_ok=True)
+        shutil.copy(source, copy, follow_symlinks=False)
 
 
 def logs(names):
