@@ -122,3 +122,17 @@ def parse(text, status=0):
     elif status and not bad and not (status == KSFT_SKIP and only_skips):
         results.append(Result("exit", "not ok", f"status {status} though nothing failed"))
     return results
+
+
+def last_words(text, count=12):
+    """The last `count` lines before each failed result, with the result; of a text without
+    any, its last ones."""
+    words, since = [], []
+    for line in text.splitlines():
+        since.append(line.rstrip())
+        result = RESULT.match(line.lstrip(" \t"))
+        if result:
+            if result[1]:
+                words += since[-count - 1 :]
+            since = []
+    return words or since[-count:]

@@ -144,6 +144,9 @@ class Tally:
             self.failures.append(name)
             if log:
                 say(f"         log: {os.path.relpath(log, os.getcwd())}")
+                # A log does not outlast the machine of a CI.
+                for line in ktap.last_words(log.read_text(errors="replace")):
+                    say(f"         | {line}")
 
 
 def table(text):

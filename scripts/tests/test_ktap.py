@@ -20,6 +20,13 @@ class KtapTest(unittest.TestCase):
         text = "KTAP version 1\n1..2\nok 1 a\nnot ok 2 b\n"
         self.assertEqual(outcomes(text, 1), ["ok", "not ok"])
 
+    def test_last_words_of_failures(self):
+        text = "KTAP version 1\n1..3\n# one\nok 1 a\n# two\n# three\n# four\nnot ok 2 b\n# five\nok 3 c\n"
+        self.assertEqual(ktap.last_words(text, 2), ["# three", "# four", "not ok 2 b"])
+
+    def test_last_words_without_results(self):
+        self.assertEqual(ktap.last_words("1\n2\n3\n", 2), ["2", "3"])
+
     def test_names_and_reasons(self):
         results = ktap.parse("KTAP version 1\n1..1\nok 1 - huge page # SKIP no PMD\n", 4)
         self.assertEqual(
