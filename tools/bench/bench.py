@@ -29,7 +29,7 @@ import vm  # noqa: E402
 CPU = "max,-rdrand,-rdseed,-erms,-fsrm"
 DRIVERS = {
     "rdax_pmem": ("/dev/rpmem0", ["rdax", "rdax_pmem"]),
-    "nd_pmem": ("/dev/pmem0", ["nd_pmem"]),
+    "nd_pmem": ("/dev/pmem0", ["nd_btt", "nd_pmem"]),
 }
 PROGRAMS = ("bash", "cat", "grep", "mount", "umount", "insmod", "sleep", "uname",
             "mkfs.ext4", "mkfs.xfs")
@@ -121,6 +121,9 @@ def make_image(options, kdir, absent):
     for name in PROGRAMS:
         image.add_program(find_program(name), name)
     device, modules = DRIVERS[options.driver]
+    kernels = kdir / "drivers/nvdimm"
+    # Without CONFIG_BTT nd_pmem does not need it.
+    modules = [name for name in modules if name != "nd_btt" or (kernels / "nd_btt.ko").exists()]
     ours = []
     names = list(options.fs)
     if "rdaxfs" in names:
@@ -137,8 +140,8 @@ def make_image(options, kdir, absent):
         raise BenchError("; ".join(absent.values()))
     for module in (*modules, *ours):
         path = options.build / f"{module}.ko"
-        if module == "nd_pmem":
-            path = kdir / "drivers/nvdimm/nd_pmem.ko"
+        if module.startswith("nd_"):
+            path = kernels / f"{module}.ko"
         image.add_file(f"modules/{module}.ko", path)
     settings = {
         "FS": " ".join(names),
