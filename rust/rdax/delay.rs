@@ -78,6 +78,8 @@ points! {
     Sweep: "sweep",
     /// A worker waits in the queue of a page, and is going to look whether it is idle.
     Watched: "watched",
+    /// A worker has torn a device down, and is going to release the driver's module.
+    TornDown: "torn_down",
 }
 
 /// Delays nobody.

@@ -33,7 +33,13 @@
 //!
 //! C header: [`include/linux/workqueue.h`](srctree/include/linux/workqueue.h)
 
-use crate::bindings;
+use crate::{
+    bindings,
+    delay::{
+        self,
+        Point, //
+    }, //
+};
 use core::ptr::NonNull;
 use kernel::{
     impl_has_work,
@@ -139,9 +145,11 @@ impl WorkItem for Job {
         let load = this.load.lock().take();
         if let Some(Load { value, module }) = load {
             drop(value);
+            delay::point(Point::TornDown);
+            // Before the completion: the caller's unbind returns then, and an rmmod may follow.
+            drop(module);
             // SAFETY: initialised in `Slot::new`.
             unsafe { bindings::complete_all(this.done.get()) };
-            drop(module);
         }
     }
 }
@@ -171,8 +179,8 @@ impl Slot {
 
     /// Drops `value` on a worker and waits for that, `bound` milliseconds at most.
     ///
-    /// While the worker is at it, `module` cannot be unloaded. If `module` is being unloaded
-    /// already, the drop happens here and takes as long as it takes.
+    /// While the worker is at it, `module` cannot be unloaded; it can be once this returns `Ok`.
+    /// If `module` is being unloaded already, the drop happens here and takes as long as it takes.
     ///
     /// Context: process context, sleeps. No lock that dropping `value` takes may be held.
     pub fn drop_within<T: Send + 'static>(

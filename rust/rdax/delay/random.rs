@@ -22,7 +22,7 @@ use kernel::{
 };
 
 /// The longest delay, in microseconds.
-const MAX_US: u32 = 100_000;
+const MAX_US: u32 = 1_000_000;
 /// The longest one where a task must not sleep, in microseconds.
 const MAX_SPIN_US: u32 = 20;
 

@@ -159,6 +159,8 @@ run_one()
 		[ "$bad" -eq 0 ] || [ "$rc" -ne 0 ] && [ "$rc" -ne "$KSFT_SKIP" ] ||
 			rc=1
 	fi
+	[ "$rc" -eq 0 ] || [ "$rc" -eq "$KSFT_SKIP" ] ||
+		tail -n 5 <<<"$new" | sed 's/^/kernel, last: /' >>"$TMP/log"
 	kill_holders
 	show_log
 	# Some tools exit with 4 too: without a reason it is no skip.

@@ -8,6 +8,8 @@ use_ns memmap
 [ "$DRIVER" = rdax_pmem ] || plan_skip "for rdax_pmem only"
 LEAK=/sys/kernel/debug/kmemleak
 ROUNDS=${1:-${RDAX_RELOADS:-50}}
+# On a busy host it can take longer than the default to tear down what no task uses.
+DRAIN_MS=60000
 
 on_exit()
 {
@@ -22,7 +24,7 @@ reload_once()
 	[ ! -e "$DEV" ]
 	[ ! -e "/sys/kernel/debug/$DRIVER" ]
 	refused grep -w "$NS" /proc/iomem
-	modprobe "$DRIVER"
+	modprobe "$DRIVER" drain_ms="$DRAIN_MS"
 	[ -n "$(driver_of "$NS")" ] || bind "$NS" "$DRIVER"
 	[ -b "$DEV" ]
 }
@@ -55,6 +57,17 @@ have_leak()
 	[ -e "$LEAK" ] && echo scan 2>/dev/null >"$LEAK"
 }
 
+# Unbinds and unloads in one go, while the worker that tears the device down is delayed in its
+# last step.
+unload_at_once()
+{
+	RDAX_DELAY_US=1000000 random_delays
+	"$BIN/dax_unload" "$ND/drivers/$DRIVER/unbind" "$NS" "$DRIVER"
+	[ ! -e "$DEV" ]
+	modprobe "$DRIVER" drain_ms="$DRAIN_MS"
+	no_delays
+}
+
 many()
 {
 	local i
@@ -66,15 +79,14 @@ many()
 	for ((i = 0; i < ROUNDS; i++)); do
 		reload_once
 		quiet
-		unbind "$NS"
-		[ ! -e "$DEV" ]
 		# Half of the rounds unload what has just let go of a device.
 		if ((i % 2)); then
-			rmmod "$DRIVER"
-			modprobe "$DRIVER"
-		else
-			bind "$NS" "$DRIVER"
+			unload_at_once
+			continue
 		fi
+		unbind "$NS"
+		[ ! -e "$DEV" ]
+		bind "$NS" "$DRIVER"
 	done
 	"$BIN/dax_bdev" write "$DEV" "$MiB" 65536 82 plain
 }
