@@ -302,3 +302,30 @@ fn numbers() {
     volume.evict(&mut node).unwrap();
     assert!(free(ino));
 }
+
+/// What is stored where an inode of a number that is not in use would be is not read: a damaged
+/// inode that is free, data of a file that looks like inodes.
+#[test]
+fn numbers_not_in_use() {
+    let ram = make(8 << 20);
+    let volume = mount(&ram);
+    let mut root = volume.iget(volume.root()).unwrap();
+    let mut node = volume.create(&mut root, b"f", &file(), NOW()).unwrap();
+    write(&volume, &mut node, 0, &[0; 4096]).unwrap();
+    let block = node.iter_extents().next().unwrap().pblk;
+    let first = node.ino() / 16 * 16;
+    let free: Vec<u64> = (first..first + 16)
+        .filter(|&ino| volume.iget(ino).is_err())
+        .collect();
+    assert!(!free.is_empty());
+    for ino in free {
+        volume.medium().store(ino * 256 + 40, &[0xee; 8]).unwrap();
+        assert_eq!(volume.iget(ino).err(), Some(Error::Stale), "{ino}");
+    }
+    for ino in block * 16..block * 16 + 16 {
+        let mut inode = *node.inode();
+        inode.ino.set(ino);
+        volume.medium().store(ino * 256, inode.encode()).unwrap();
+        assert_eq!(volume.iget(ino).err(), Some(Error::Stale), "{ino}");
+    }
+}
