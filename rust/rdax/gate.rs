@@ -375,13 +375,16 @@ impl<G: Deref<Target = Gate>> ClosedRange<G> {
         self.0.admit_halfway(now(), held)
     }
 
-    /// The drain still waits. If it has done so for long enough, the tasks that wait at the gate
-    /// get tickets.
+    /// The drain still waits. If it has done so for long enough, tasks that wait at the gate get
+    /// tickets: those that wait for a page next to one that is `held`, or, if there are none or
+    /// they had their turn without any progress since, all.
     ///
     /// Then the drain has to unmap the range again: what has been mapped has a reference, so that
     /// the last one of its holder wakes nobody. It should sleep a little before, since a ticket
     /// does not outlast two unmappings of the page that its task is about to pin.
-    pub fn no_progress(&self) -> Grant {
-        self.0.no_progress(now())
+    ///
+    /// Context: as [`admit_halfway`](Self::admit_halfway).
+    pub fn no_progress(&self, held: impl Fn(u64) -> bool) -> Grant {
+        self.0.no_progress(now(), held)
     }
 }

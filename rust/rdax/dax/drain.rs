@@ -462,18 +462,20 @@ impl<T: Gated> Invalidate<'_, T> {
         report: &mut Report<'_, T>,
     ) {
         let inode = self.inode();
-        if let Ok(access) = inode.access() {
-            let held = |index| inode.find_held(Pages::one(index), &access).is_some();
-            let grant = closed.admit_halfway(held);
-            report.admitted(&grant);
-            if grant.tickets > 0 {
-                return pace.admit();
-            }
+        let access = inode.access();
+        let held = |index| {
+            let access = access.as_ref();
+            access.is_ok_and(|access| inode.find_held(Pages::one(index), access).is_some())
+        };
+        let grant = closed.admit_halfway(held);
+        report.admitted(&grant);
+        if grant.tickets > 0 {
+            return pace.admit();
         }
         if progress {
             closed.progress();
         } else if pace.may_admit() {
-            let grant = closed.no_progress();
+            let grant = closed.no_progress(held);
             report.admitted(&grant);
             if grant.tickets > 0 {
                 pace.admit();

@@ -17,12 +17,26 @@ pub(super) const YOUNG_MS: u64 = 8;
 /// needs one for each) gets them all in time proportional to their number.
 pub(super) const LONGEST_MS: u64 = 320;
 
+/// To whom tickets go when patience is over.
+///
+/// Who waits for the first page of a call holds nothing, but would with a ticket: one more for the
+/// drain to wait for. So such tasks come second. They cannot be told from all that hold something,
+/// so they do come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// To those that seem to be in the middle of a sweep, if there are any.
+    Halfway,
+    /// To all that wait: this did not help, or there are none.
+    Everybody,
+}
+
 /// The patience of one drain. Times are milliseconds of a monotonic clock.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
     interval: u64,
     ends: u64,
     young_until: u64,
+    turn: Turn,
 }
 
 impl Patience {
@@ -32,12 +46,24 @@ impl Patience {
             interval: FIRST_MS,
             ends: now.saturating_add(FIRST_MS),
             young_until: now.saturating_add(YOUNG_MS),
+            turn: Turn::Halfway,
         }
     }
 
-    /// Begins anew: at `now` there was progress.
+    /// Begins anew, at `now`.
     pub(super) fn restart(&mut self, now: u64) {
         self.ends = now.saturating_add(self.interval);
+    }
+
+    /// Begins anew: at `now` there was progress.
+    pub(super) fn progress(&mut self, now: u64) {
+        self.turn = Turn::Halfway;
+        self.restart(now);
+    }
+
+    /// Whose turn it is when it is over.
+    pub(super) fn turn(&self) -> Turn {
+        self.turn
     }
 
     /// Whether the drain has only begun.
@@ -50,9 +76,16 @@ impl Patience {
         now >= self.ends
     }
 
-    /// Begins anew, with twice the interval: at `now` tickets were given out.
-    pub(super) fn granted(&mut self, now: u64) {
-        self.interval = self.interval.saturating_mul(2).min(LONGEST_MS);
+    /// Begins anew, with twice the interval if it was everybody's turn: at `now` tickets were given
+    /// out. The next turn is the other one.
+    pub(super) fn granted(&mut self, to: Turn, now: u64) {
+        match to {
+            Turn::Halfway => self.turn = Turn::Everybody,
+            Turn::Everybody => {
+                self.turn = Turn::Halfway;
+                self.interval = self.interval.saturating_mul(2).min(LONGEST_MS);
+            }
+        }
         self.restart(now);
     }
 

@@ -258,10 +258,11 @@ impl<E: Env, G: Deref<Target = E>> ClosedRange<E, G> {
         Grant { tickets, next_ms }
     }
 
-    /// At `now` the drain still waits: if it has done so for long enough, the tasks that wait at
-    /// the gate get tickets.
-    pub(super) fn no_progress(&self, now: u64) -> Grant {
-        let (tickets, next_ms) = self.with(|closed| closed.no_progress(now));
+    /// At `now` the drain still waits: if it has done so for long enough, tasks that wait at the
+    /// gate get tickets. First those that wait for a page next to one that is `held`, which is
+    /// asked under the lock; if there are none, or that was so the last time, all.
+    pub(super) fn no_progress(&self, now: u64, held: impl Fn(u64) -> bool) -> Grant {
+        let (tickets, next_ms) = self.with(|closed| closed.no_progress(now, held));
         if tickets > 0 {
             self.gate.wake();
         }

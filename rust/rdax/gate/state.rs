@@ -12,7 +12,10 @@ use super::{
         Env,
         Notify, //
     },
-    patience::Patience,
+    patience::{
+        Patience,
+        Turn, //
+    },
     range::PageRange,
     ticket::{
         Fits,
@@ -157,23 +160,37 @@ impl<E: Env> Closed<E> {
     }
 
     pub(super) fn progress(&mut self, now: u64) {
-        self.patience.restart(now);
+        self.patience.progress(now);
     }
 
-    /// Gives tickets, if the drain is young, to those that wait for a page of the range when the
-    /// one before it is held: they may be who holds it. Returns how many, and how many
+    /// Gives tickets to those that wait and for which `f` holds. Returns how many.
+    fn grant(&mut self, f: impl Fn(&Visitor) -> bool) -> usize {
+        let mut granted = 0usize;
+        self.visitors.for_each_mut(|visitor| {
+            if visitor.sweep.is_none() && f(visitor) {
+                visitor.sweep = Some(Sweep::new(visitor.pos));
+                granted = granted.saturating_add(1);
+            }
+        });
+        granted
+    }
+
+    /// Gives tickets to those that wait for a page of the range when the one before it is held: they
+    /// may be who holds it. Returns how many.
+    fn grant_halfway(&mut self, held: impl Fn(u64) -> bool) -> usize {
+        let pages = self.range.first()..self.range.end();
+        self.grant(|visitor| {
+            let before = visitor.pos.checked_sub(1);
+            before.is_some_and(|page| pages.contains(&page) && held(page))
+        })
+    }
+
+    /// If the drain is young, gives tickets to those halfway. Returns how many, and how many
     /// milliseconds are left until patience is over.
     pub(super) fn admit_halfway(&mut self, now: u64, held: impl Fn(u64) -> bool) -> (usize, u64) {
         let mut granted = 0usize;
         if self.patience.is_young(now) {
-            let first = self.range.first();
-            self.visitors.for_each_mut(|visitor| {
-                let before = visitor.pos.checked_sub(1).filter(|&page| page >= first);
-                if visitor.sweep.is_none() && before.is_some_and(&held) {
-                    visitor.sweep = Some(Sweep::new(visitor.pos));
-                    granted = granted.saturating_add(1);
-                }
-            });
+            granted = self.grant_halfway(held);
         }
         if granted > 0 {
             self.patience.restart(now);
@@ -181,21 +198,24 @@ impl<E: Env> Closed<E> {
         (granted, self.patience.left(now))
     }
 
-    /// Gives tickets to those that wait if patience is over. Returns how many, and how many
-    /// milliseconds are left until it is over next.
-    pub(super) fn no_progress(&mut self, now: u64) -> (usize, u64) {
+    /// If patience is over, gives tickets to those halfway, or, if there are none or it was their
+    /// turn the last time, to all that wait. Returns how many, and how many milliseconds are left
+    /// until it is over next.
+    pub(super) fn no_progress(&mut self, now: u64, held: impl Fn(u64) -> bool) -> (usize, u64) {
         let mut granted = 0usize;
         if self.patience.is_over(now) {
-            self.visitors.for_each_mut(|visitor| {
-                if visitor.sweep.is_none() {
-                    visitor.sweep = Some(Sweep::new(visitor.pos));
-                    granted = granted.saturating_add(1);
-                }
-            });
+            let mut turn = self.patience.turn();
+            if turn == Turn::Halfway {
+                granted = self.grant_halfway(held);
+            }
+            if granted == 0 {
+                turn = Turn::Everybody;
+                granted = self.grant(|_| true);
+            }
             if granted == 0 {
                 self.patience.restart(now);
             } else {
-                self.patience.granted(now);
+                self.patience.granted(turn, now);
             }
         }
         (granted, self.patience.left(now))

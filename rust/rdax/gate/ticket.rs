@@ -4,8 +4,8 @@
 //!
 //! A task that calls `get_user_pages()` holds the pages it has while it faults the next one. If
 //! the drain waits for those, and the task for the drain, both wait for ever. So a drain that
-//! makes no progress lets the tasks that are waiting at that moment through: each with a ticket
-//! for *one ascending sweep of faults*, which is one such call. A lower offset is the next call,
+//! makes no progress lets tasks that are waiting at that moment through: each with a ticket for
+//! *one ascending sweep of faults*, which is one such call. A lower offset is the next call,
 //! which holds nothing of this range yet, and so can wait.
 //!
 //! The same offset again is not a new call as long as the drain has not unmapped the page in

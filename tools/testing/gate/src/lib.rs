@@ -25,6 +25,8 @@ mod loom_env;
 #[cfg(test)]
 mod models;
 #[cfg(test)]
+mod patience_tests;
+#[cfg(test)]
 mod plain_env;
 #[cfg(test)]
 mod reference_tests;

@@ -165,7 +165,7 @@ impl Env for PlainEnv {
             Fate::Kill => Err(Killed),
             Fate::Admit => {
                 let mut state = self.state.borrow_mut();
-                state.closed(1).unwrap().no_progress(u64::MAX);
+                state.closed(1).unwrap().no_progress(u64::MAX, |_| false);
                 drop(state);
                 assert!(condition());
                 Ok(Waited::Done)

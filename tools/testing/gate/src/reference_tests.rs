@@ -48,6 +48,8 @@ struct Drain {
     pages: Vec<bool>,
     round: u64,
     now: u64,
+    /// Who got the last tickets seemed to be halfway, and there was no progress since then.
+    favoured: bool,
     visitors: HashMap<usize, Option<Ticket>>,
     waiting_at: HashMap<usize, u64>,
 }
@@ -59,7 +61,9 @@ enum Step {
     Close(u64, u64),
     Open(usize),
     Round(usize),
-    Grant(usize),
+    /// With pages held that have a bit set.
+    Grant(usize, u32),
+    Progress(usize),
     Wait(usize, u64, u32),
     Fault(usize, u64, u32, bool),
 }
@@ -70,7 +74,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..PAGES, 1u64..8).prop_map(|(first, len)| Step::Close(first, len)),
         1 => any::<usize>().prop_map(Step::Open),
         4 => any::<usize>().prop_map(Step::Round),
-        4 => any::<usize>().prop_map(Step::Grant),
+        4 => any::<(usize, u32)>().prop_map(|(drain, held)| Step::Grant(drain, held)),
+        1 => any::<usize>().prop_map(Step::Progress),
         8 => access().prop_map(|(task, pos, order)| Step::Wait(task, pos, order)),
         16 => (access(), any::<bool>())
             .prop_map(|((task, pos, order), maps)| Step::Fault(task, pos, order, maps)),
@@ -135,20 +140,35 @@ impl Reference {
         }
     }
 
-    fn grant(drain: &mut Drain) -> usize {
+    /// Everybody that waits gets a ticket, but when some are halfway every other time, and
+    /// after progress, only these.
+    fn grant(drain: &mut Drain, held: u32) -> usize {
         drain.now += 1 << 20;
-        let mut tickets = 0;
-        for (task, ticket) in &mut drain.visitors {
-            if ticket.is_none() {
-                let from = drain.waiting_at[task];
-                *ticket = Some(Ticket {
-                    from,
-                    faults: Vec::new(),
-                });
-                tickets += 1;
-            }
+        let is_halfway = |pos: u64| {
+            pos.checked_sub(1).is_some_and(|before| {
+                drain.pages.get(before as usize) == Some(&true) && held >> before & 1 == 1
+            })
+        };
+        let waiting = drain.visitors.iter().filter(|(_, ticket)| ticket.is_none());
+        let waiting: Vec<usize> = waiting.map(|(&task, _)| task).collect();
+        let halfway: Vec<usize> = waiting
+            .iter()
+            .copied()
+            .filter(|task| is_halfway(drain.waiting_at[task]))
+            .collect();
+        let favour = !drain.favoured && !halfway.is_empty();
+        let chosen = if favour { halfway } else { waiting };
+        if !chosen.is_empty() {
+            drain.favoured = favour;
         }
-        tickets
+        for task in &chosen {
+            let ticket = Ticket {
+                from: drain.waiting_at[task],
+                faults: Vec::new(),
+            };
+            drain.visitors.insert(*task, Some(ticket));
+        }
+        chosen.len()
     }
 }
 
@@ -169,11 +189,14 @@ proptest! {
                         pages: (0..PAGES + 8).map(|p| p >= first && p < first + len).collect(),
                         round: 0,
                         now: 0,
+                        favoured: false,
                         visitors: HashMap::new(),
                         waiting_at: HashMap::new(),
                     });
                 }
-                Step::Open(i) | Step::Round(i) | Step::Grant(i) if !closed.is_empty() => {
+                Step::Open(i) | Step::Round(i) | Step::Grant(i, _) | Step::Progress(i)
+                    if !closed.is_empty() =>
+                {
                     let i = i % closed.len();
                     match step {
                         Step::Open(_) => {
@@ -184,14 +207,20 @@ proptest! {
                             closed[i].begin_round();
                             reference.0[i].round += 1;
                         }
-                        _ => {
-                            let tickets = Reference::grant(&mut reference.0[i]);
-                            let grant = closed[i].no_progress(reference.0[i].now);
+                        Step::Progress(_) => {
+                            closed[i].progress(reference.0[i].now);
+                            reference.0[i].favoured = false;
+                        }
+                        Step::Grant(_, held) => {
+                            let tickets = Reference::grant(&mut reference.0[i], held);
+                            let held = |page: u64| held >> page & 1 == 1;
+                            let grant = closed[i].no_progress(reference.0[i].now, held);
                             prop_assert_eq!(grant.tickets, tickets);
                         }
+                        _ => unreachable!(),
                     }
                 }
-                Step::Open(_) | Step::Round(_) | Step::Grant(_) => {}
+                Step::Open(_) | Step::Round(_) | Step::Grant(..) | Step::Progress(_) => {}
                 Step::Wait(task, pos, order) => {
                     protocol::wait_access(&gate, &huge_access(task, pos, order)).unwrap();
                     reference.wait(task, pos, order);

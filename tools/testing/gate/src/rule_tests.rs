@@ -8,11 +8,6 @@ use crate::{
         NoMemory,
         Waited, //
     },
-    patience::{
-        FIRST_MS,
-        LONGEST_MS,
-        YOUNG_MS, //
-    },
     plain_env::{
         access,
         huge_access,
@@ -40,10 +35,15 @@ use std::{
 };
 
 /// After any patience.
-const LATER: u64 = 1 << 40;
+pub(crate) const LATER: u64 = 1 << 40;
 
-fn pages(first: u64, end: u64) -> PageRange {
+pub(crate) fn pages(first: u64, end: u64) -> PageRange {
     PageRange::new(first, end).unwrap()
+}
+
+/// No page is held.
+pub(crate) fn nothing(_page: u64) -> bool {
+    false
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn one_ticket_is_one_ascending_sweep() {
     let gate = PlainEnv::new();
     let closed = close(&gate, PageRange::ALL, 0).unwrap();
     gate.sleep(1, 100);
-    closed.no_progress(LATER);
+    closed.no_progress(LATER, nothing);
     for pos in (100..600).chain([5000, 9000]) {
         closed.begin_round();
         assert_eq!(enter(&gate, &access(1, pos)), Passage::Admitted);
@@ -106,7 +106,7 @@ fn a_page_is_faulted_again_until_it_was_unmapped_twice() {
     let gate = PlainEnv::new();
     let closed = close(&gate, PageRange::ALL, 0).unwrap();
     gate.sleep(1, 7);
-    closed.no_progress(LATER);
+    closed.no_progress(LATER, nothing);
     // Before the task even runs.
     closed.begin_round();
     closed.begin_round();
@@ -130,7 +130,7 @@ fn a_storm_on_one_page_ends() {
     let gate = PlainEnv::new();
     let closed = close(&gate, PageRange::ALL, 0).unwrap();
     gate.sleep(1, 7);
-    closed.no_progress(LATER);
+    closed.no_progress(LATER, nothing);
     let pins = (0..100)
         .take_while(|_| {
             closed.begin_round();
@@ -146,7 +146,7 @@ fn entering_does_not_count() {
     let gate = PlainEnv::new();
     let closed = close(&gate, PageRange::ALL, 0).unwrap();
     gate.sleep(1, 7);
-    closed.no_progress(LATER);
+    closed.no_progress(LATER, nothing);
     for _ in 0..10 {
         closed.begin_round();
         assert_eq!(enter(&gate, &access(1, 7)), Passage::Admitted);
@@ -160,12 +160,12 @@ fn tickets_are_for_those_who_wait() {
     let closed = close(&gate, pages(0, 100), 0).unwrap();
     gate.sleep(1, 7);
     gate.sleep(2, 8);
-    assert_eq!(closed.no_progress(LATER).tickets, 2);
+    assert_eq!(closed.no_progress(LATER, nothing).tickets, 2);
     assert_eq!(enter(&gate, &access(3, 7)), Passage::Closed);
     gate.sleep(3, 7);
     assert_eq!(gate.visitors(), (1, 2));
     // The others have theirs already.
-    assert_eq!(closed.no_progress(2 * LATER).tickets, 1);
+    assert_eq!(closed.no_progress(2 * LATER, nothing).tickets, 1);
 }
 
 /// Who finds its page mapped needs no fault, and must not have one to spare for its next call.
@@ -188,7 +188,7 @@ fn a_sweep_that_pauses_is_over() {
     let gate = PlainEnv::new();
     let closed = close(&gate, pages(0, 100), 0).unwrap();
     gate.sleep(1, 7);
-    closed.no_progress(LATER);
+    closed.no_progress(LATER, nothing);
     assert_eq!(recheck(&gate, &access(1, 7)), Passage::Admitted);
     closed.begin_round();
     assert_eq!(recheck(&gate, &access(1, 8)), Passage::Admitted);
@@ -198,35 +198,12 @@ fn a_sweep_that_pauses_is_over() {
 }
 
 #[test]
-fn who_is_halfway_need_not_be_patient() {
-    let gate = PlainEnv::new();
-    let closed = close(&gate, pages(10, 100), 1000).unwrap();
-    for pos in [10, 17, 19, 30] {
-        gate.sleep(pos as usize, pos);
-    }
-    // Page 9 is not the drain's.
-    let held = |page| page == 9 || page == 16;
-    let before = gate.wakes.get();
-    let grant = closed.admit_halfway(1001, held);
-    assert_eq!((grant.tickets, grant.next_ms), (1, FIRST_MS));
-    assert_eq!(gate.wakes.get(), before + 1);
-    assert_eq!(enter(&gate, &access(17, 17)), Passage::Admitted);
-    assert_eq!(gate.visitors(), (3, 1));
-    assert_eq!(closed.admit_halfway(1002, held).tickets, 0);
-    assert_eq!(gate.wakes.get(), before + 1);
-    // Later they have to be.
-    let next = |page| page == 18;
-    assert_eq!(closed.admit_halfway(1001 + YOUNG_MS, next).tickets, 0);
-    assert_eq!(closed.admit_halfway(1000 + YOUNG_MS, next).tickets, 1);
-}
-
-#[test]
 fn tickets_end_with_their_drain() {
     let gate = PlainEnv::new();
     let closed = close(&gate, pages(0, 100), 0).unwrap();
     let other = close(&gate, pages(50, 200), 0).unwrap();
     gate.sleep(1, 40);
-    closed.no_progress(LATER);
+    closed.no_progress(LATER, nothing);
     assert_eq!(enter(&gate, &access(1, 40)), Passage::Admitted);
     // The other drain has given none.
     assert_eq!(enter(&gate, &access(1, 60)), Passage::Closed);
@@ -239,44 +216,13 @@ fn tickets_end_with_their_drain() {
 }
 
 #[test]
-fn patience_doubles_up_to_a_bound() {
-    let gate = PlainEnv::new();
-    let closed = close(&gate, pages(0, 100), 1000).unwrap();
-    let (mut now, mut interval) = (1000, FIRST_MS);
-    for task in 0..10 {
-        gate.sleep(task, 1);
-        let early = closed.no_progress(now + interval - 1);
-        assert_eq!((early.tickets, early.next_ms), (0, 1));
-        now += interval;
-        interval = (interval * 2).min(LONGEST_MS);
-        let grant = closed.no_progress(now);
-        assert_eq!((grant.tickets, grant.next_ms), (1, interval));
-    }
-    assert_eq!(interval, LONGEST_MS);
-}
-
-#[test]
-fn patience_without_waiters_stays() {
-    let gate = PlainEnv::new();
-    let closed = close(&gate, pages(0, 100), 0).unwrap();
-    for step in 1..5 {
-        let grant = closed.no_progress(step * FIRST_MS);
-        assert_eq!((grant.tickets, grant.next_ms), (0, FIRST_MS));
-    }
-    gate.sleep(1, 1);
-    closed.progress(10 * FIRST_MS);
-    assert_eq!(closed.no_progress(11 * FIRST_MS - 1).tickets, 0);
-    assert_eq!(closed.no_progress(11 * FIRST_MS).tickets, 1);
-}
-
-#[test]
 fn times_do_not_overflow() {
     let gate = PlainEnv::new();
     let closed = close(&gate, PageRange::ALL, u64::MAX - 1).unwrap();
     gate.sleep(1, u64::MAX);
     gate.sleep(1, u64::MAX - 1);
     closed.progress(u64::MAX);
-    closed.no_progress(u64::MAX);
+    closed.no_progress(u64::MAX, nothing);
     assert_eq!(
         enter(&gate, &huge_access(1, u64::MAX, 70)),
         Passage::Admitted
@@ -291,7 +237,7 @@ fn a_killed_waiter_leaves_nothing() {
     assert_eq!(wait_access(&gate, &access(1, 7)), Err(Refused::Killed));
     assert_eq!(wait_open(&gate, &pages(7, 8)), Err(Killed));
     assert_eq!(gate.visitors(), (0, 0));
-    assert_eq!(closed.no_progress(LATER).tickets, 0);
+    assert_eq!(closed.no_progress(LATER, nothing).tickets, 0);
     // What is open is not waited for.
     assert_eq!(wait_access(&gate, &access(1, 100)), Ok(()));
     assert_eq!(wait_open(&gate, &pages(100, 200)), Ok(()));
@@ -303,7 +249,7 @@ fn those_who_wait_are_seen() {
     let closed = close(&gate, pages(0, 100), 0).unwrap();
     let other = close(&gate, pages(200, 300), 0).unwrap();
     gate.sleep(1, 7);
-    closed.no_progress(LATER);
+    closed.no_progress(LATER, nothing);
     gate.sleep(2, 8);
     gate.sleep(3, 200);
     let mut seen: Vec<_> = gate
@@ -339,12 +285,12 @@ fn a_successor_at_the_same_address_waits_once() {
     let gate = PlainEnv::new();
     let closed = close(&gate, pages(0, 100), 0).unwrap();
     gate.sleep(1, 7);
-    closed.no_progress(LATER);
+    closed.no_progress(LATER, nothing);
     assert_eq!(enter(&gate, &access(1, 3)), Passage::Closed);
     gate.sleep(1, 3);
     gate.sleep(1, 2);
     assert_eq!(gate.visitors(), (1, 0));
-    closed.no_progress(2 * LATER);
+    closed.no_progress(2 * LATER, nothing);
     assert_eq!(enter(&gate, &access(1, 2)), Passage::Admitted);
 }
 

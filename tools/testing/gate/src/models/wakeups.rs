@@ -93,7 +93,7 @@ fn a_ticket_wakes_its_task() {
         let closed = close(gate.clone(), PageRange::page(0), 0).unwrap();
         let fault = fault(&gate);
         gate.arrivals.wait(0);
-        assert_eq!(closed.no_progress(1000).tickets, 1);
+        assert_eq!(closed.no_progress(1000, |_| false).tickets, 1);
         assert_eq!(fault.join().unwrap(), Ok(()));
         drop(closed);
     });

@@ -234,7 +234,8 @@ impl World {
             }
             if self.gate.waiting() != 0 {
                 now += 1000;
-                tickets += closed.no_progress(now).tickets;
+                let held = |page| self.pages[page as usize].refs.load(Relaxed) != 0;
+                tickets += closed.no_progress(now, held).tickets;
             }
             lock = self.invalidate.write().unwrap();
         }
