@@ -19,8 +19,10 @@
 #	2 * hold + unmap
 #
 #    hold: the longest hold in the same storm, from the beginning of the call that
-#    pins to the end of the one that releases, as the holder reads the clock. Holds whose pinning call a drain could have delayed do not count: those
-#    that a drain overlaps before the call has returned.
+#    pins to the end of the one that releases, as the holder reads the clock. Holds
+#    whose pinning call a drain could have delayed do not count: those that a drain
+#    overlaps before the call has returned. So what a drain lets happen to calls that
+#    it keeps waiting does not make the bound longer.
 #    unmap: the longest drain of as many pages of another file, mapped likewise, which
 #    nobody holds, during storms of as many threads.
 #    Both have in them what it takes there to get on a CPU, which with 64 threads is
