@@ -5,7 +5,6 @@
  *
  * usage: dax_unload UNBIND_FILE DEVICE MODULE
  */
-#define _GNU_SOURCE
 #include <err.h>
 #include <fcntl.h>
 #include <string.h>

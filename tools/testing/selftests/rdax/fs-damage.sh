@@ -198,22 +198,6 @@ extents_are_charged()
 	umount "$MNT"
 }
 
-names_are_charged()
-{
-	local i
-
-	group
-	fresh
-	mkdir "$MNT/names"
-	for ((i = 1; i <= 3000; i++)); do
-		: >"$MNT/names/$i"
-	done
-	remount_fs
-	# An entry of the index takes 8 bytes.
-	"$D" names "$GROUP" "$MNT/names" 1 $((3000 * 8))
-	umount "$MNT"
-}
-
 t "a bit of one inode" one_bit
 t "two files with one block" one_block_twice
 t "a root directory without links" root_without_links
@@ -222,5 +206,4 @@ t "one damaged inode, looked at often" limited
 t "corruption is reported" corruption_is_told
 t "a shutdown is reported" shutdown_is_told
 t "extents are charged to their user" extents_are_charged
-t "an index is charged to its user" names_are_charged
 run_tests

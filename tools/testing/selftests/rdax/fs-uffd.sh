@@ -16,12 +16,14 @@ uffd()
 race()
 {
 	random_delays
-	uffd race
+	uffd "$1"
 	no_delays
 }
 
 for x in read write private hole pmd unregister fork sync dirty; do
 	t "uffd: $x" uffd "$x"
 done
-t "uffd: race" race
+for x in race lent; do
+	t "uffd: $x" race "$x"
+done
 run_fs_tests

@@ -248,27 +248,12 @@ static void cmd_extents(char **argv)
 	must(!close(fd));
 }
 
-/* names GROUP DIR NAME BYTES: a lookup; so much for the index of DIR is charged. */
-static void cmd_names(char **argv)
-{
-	unsigned long long before, want = strtoull(argv[3], NULL, 0);
-	char path[4096];
-	struct stat st;
-
-	join(argv[0]);
-	before = charged(argv[0]);
-	snprintf(path, sizeof(path), "%s/%s", argv[1], argv[2]);
-	must(!stat(path, &st));
-	want_charged(argv[0], before, want);
-}
-
 static const struct cmd cmds[] = {
 	{ "flip", 2, cmd_flip },
 	{ "links", 3, cmd_links },
 	{ "share", 3, cmd_share },
 	{ "transaction", 2, cmd_transaction },
 	{ "extents", 3, cmd_extents },
-	{ "names", 4, cmd_names },
 	{ }
 };
 

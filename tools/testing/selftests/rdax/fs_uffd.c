@@ -434,6 +434,71 @@ static void cmd_dirty(char **argv)
 	must(!fsync(fd));
 }
 
+static long count_faults(void)
+{
+	return __atomic_load_n(&faults, __ATOMIC_RELAXED);
+}
+
+/* Rounds of the other task, which each take the page away. */
+static int turn;
+
+static void *touch_lent(void *arg)
+{
+	volatile u64 *word = (void *)area;
+	int was;
+
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		/* A marker, and no page: what is mapped is lent. */
+		must(!madvise(area, PAGE, MADV_DONTNEED));
+		protect(area, PAGE);
+		was = __atomic_load_n(&turn, __ATOMIC_RELAXED);
+		do {
+			u64 value = *word;
+
+			if (value > 1)
+				fail("the page holds %llx", value);
+		} while (__atomic_load_n(&turn, __ATOMIC_RELAXED) - was < 2 &&
+			 !__atomic_load_n(&stop, __ATOMIC_RELAXED));
+		__atomic_fetch_add(&faults, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+/*
+ * A page that a fault has returned locked is not mapped yet: one that is taken
+ * away then must not be mapped afterwards.
+ */
+static void cmd_lent(char **argv)
+{
+	char *rounds = getenv("RDAX_ROUNDS"), *buffer = page_alloc(PAGE);
+	int n = rounds ? atoi(rounds) : ROUNDS, other, i;
+	u64 one = 1;
+	pthread_t thread;
+
+	enter(argv[0]);
+	shared_fd = new_at("f", 0600);
+	other = new_at("other", 0600);
+	drop_privileges();
+	open_uffd();
+	must(!ftruncate(shared_fd, PAGE));
+	memset(buffer, 0xee, PAGE);
+	area = map_armed(shared_fd, PAGE, MAP_SHARED);
+	must(!pthread_create(&thread, NULL, touch_lent, NULL));
+	/* On a busy machine, too, some of both. */
+	for (i = 0; i < n || count_faults() < n; i++) {
+		must_eq(pwrite(shared_fd, &one, sizeof(one), 0), sizeof(one));
+		must(!fallocate(shared_fd, FALLOC_FL_PUNCH_HOLE |
+				FALLOC_FL_KEEP_SIZE, 0, PAGE));
+		/* Its block would not be reused while it is mapped. */
+		must_eq(*(volatile u64 *)area, 0);
+		reuse(other, buffer, 0, PAGE);
+		__atomic_fetch_add(&turn, 1, __ATOMIC_RELAXED);
+	}
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+	must(!pthread_join(thread, NULL));
+	note("%lu faults in %d rounds", faults, n);
+}
+
 static const struct cmd cmds[] = {
 	{ "read", 1, cmd_read },
 	{ "write", 1, cmd_write },
@@ -445,6 +510,7 @@ static const struct cmd cmds[] = {
 	{ "sync", 1, cmd_sync },
 	{ "dirty", 1, cmd_dirty },
 	{ "race", 1, cmd_race },
+	{ "lent", 1, cmd_lent },
 	{}
 };
 
