@@ -32,6 +32,8 @@ static struct {
 	/* Whose threads they are: a child has none of its parent's. */
 	pid_t pid;
 	int cpus;
+	/* What it said last. */
+	long long last;
 	struct clock_cpu {
 		/* When its thread has to wake up. */
 		long long due;
@@ -104,6 +106,7 @@ static inline void start_clock(void)
 
 	machine.pid = getpid();
 	machine.cpus = 0;
+	machine.last = 0;
 	/* Who has the lock must not wait for others than these threads. */
 	must(!pthread_mutexattr_init(&attr));
 	must(!pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_INHERIT));
@@ -136,8 +139,12 @@ static inline long long machine_now(void)
 		if (lost > most)
 			most = lost;
 	}
+	/* A pause is not known before it is longer than CLOCK_GRACE: it stands still then. */
+	if (now - most > machine.last)
+		machine.last = now - most;
+	now = machine.last;
 	must(!pthread_mutex_unlock(&machine.lock));
-	return now - most;
+	return now;
 }
 
 static inline long long machine_ms(void)
