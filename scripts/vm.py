@@ -461,6 +461,8 @@ class Vm:
             raise SetupError(f"virtme-run: {done.stderr.strip()}")
         qemu = shlex.split(done.stdout.splitlines()[-1])
         qemu[qemu.index("-m") + 1] = memory
+        if self.options.qemu_program:
+            qemu[0] = self.options.qemu_program
         return qemu
 
     @staticmethod
@@ -634,6 +636,7 @@ def parse_arguments():
     add("--copy-if", metavar="COMMAND", help="see above")
     add("--interactive", action="store_true", help="a shell on this terminal")
     add("--qemu", action="append", default=[], help="one more argument for QEMU")
+    add("--qemu-program", metavar="PATH", help="another QEMU than the machine's")
     add("--show-command", action="store_true", help="print QEMU's command line")
     add("--verbose", "-v", action="store_true")
     add("--exec", metavar="COMMAND", help="shell command (or words after --)")
