@@ -43,6 +43,7 @@ help:
 	@echo '  make test             every test on the debug kernel'
 	@echo '  make test T=map,gup*  those whose names match; T=list shows the names'
 	@echo '  make mutants          break the code in many places; a test must notice each (M=)'
+	@echo '  make crash-trace      power cuts of the kernel'"'"'s own stores (RDAX_STATES=10 for more)'
 	@echo '  make bench            instructions per operation: ext4, XFS and rdaxfs, ratios'
 	@echo '  make scale            time and memory of many files (FILES=1000000 FS=rdaxfs)'
 	@echo '  make lint             formatting, clippy, rustdoc, shellcheck, checkpatch'
@@ -98,6 +99,10 @@ test:
 .PHONY: mutants
 mutants:
 	@scripts/mutants.py
+
+.PHONY: crash-trace
+crash-trace:
+	@T=crash-trace FLAVOUR=$(test-flavour) scripts/test.py
 
 .PHONY: bench
 bench:

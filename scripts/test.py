@@ -54,6 +54,7 @@ HOST_CRATES = {
     "format": TOP / "fs/rdaxfs/format",
     "core": TOP / "fs/rdaxfs/core",
     "tools": TOP / "tools/progs",
+    "oracle": TOP / "tools/testing/crash-trace",
 }
 BOOT_SECONDS = 300
 # Bytes of stack that one function of a module may take.
