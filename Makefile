@@ -42,6 +42,8 @@ help:
 	@echo 'Testing'
 	@echo '  make test             every test on the debug kernel'
 	@echo '  make test T=map,gup*  those whose names match; T=list shows the names'
+	@echo '  make torture          everything at once on few files (RDAX_SECONDS=600 RDAX_SEED= CPUS=);'
+	@echo '                        MINIMISE=1 with the seed of a failure: the least that fails'
 	@echo '  make mutants          break the code in many places; a test must notice each (M=)'
 	@echo '  make crash-trace      power cuts of the kernel'"'"'s own stores (RDAX_STATES=10 for more)'
 	@echo '  make bench            instructions per operation: ext4, XFS and rdaxfs, ratios'
@@ -95,6 +97,13 @@ vm:
 .PHONY: test
 test:
 	@FLAVOUR=$(test-flavour) scripts/test.py
+
+# Lasts RDAX_SECONDS; with MINIMISE=1 as long as it takes.
+torture-seconds := $(or $(RDAX_SECONDS),600)
+.PHONY: torture
+torture: export RDAX_SECONDS := $(torture-seconds)
+torture:
+	@scripts/torture.sh $(test-flavour) $(if $(MINIMISE),--minimise)
 
 .PHONY: mutants
 mutants:

@@ -491,3 +491,19 @@ int try_copy(void *dst, const void *src, size_t len)
 	bus_armed = false;
 	return bus_code;
 }
+
+/* As whole words, one after the other. */
+size_t try_words(volatile void *dst, const volatile void *src, size_t n)
+{
+	const volatile u64 *from = src;
+	volatile u64 *to = dst;
+	volatile size_t i = 0;
+
+	bus_code = 0;
+	bus_armed = true;
+	if (!sigsetjmp(bus_env, 1))
+		for (; i < n; i++)
+			to[i] = from[i];
+	bus_armed = false;
+	return i;
+}

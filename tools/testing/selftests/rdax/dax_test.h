@@ -111,6 +111,8 @@ void catch_sigbus(void);
 int try_load(const volatile void *p);
 int try_store(volatile void *p, unsigned char val);
 int try_copy(void *dst, const void *src, size_t len);
+/* Of @n words of 8 bytes: how many before a SIGBUS. After catch_sigbus(). */
+size_t try_words(volatile void *dst, const volatile void *src, size_t n);
 
 u64 prng(u64 *state);
 

@@ -20,7 +20,7 @@ git_repository()
 	mkdir "$MNT/git"
 	cd "$MNT/git"
 	git init -q -b main one
-	cp "$HERE"/* one
+	cp -r "$HERE"/* one
 	cd one
 	git add .
 	git commit -qm first
