@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Everything at once on few files, and what may be read where: see torture/main.c.
 #   torture.sh             some rounds, or as many as go into RDAX_SECONDS
+#   torture.sh --round SEED MODE   one round
 #   torture.sh --minimise  with RDAX_SEED of a round that failed, and its other settings: leaves
 #                          out tasks, names and kinds of operations as long as it fails, and
 #                          says what is left
@@ -56,7 +57,7 @@ torture_once()
 	[ ! -b "${RDAX_DISK:-}" ] || set -- "$@" -d "$RDAX_DISK"
 	rm -f "$MNT"/[ft][0-9]* "$STATE"
 	"$BIN/fs_torture" run "$MNT" "$STATE" -s "$seed" \
-		-n "${RDAX_OPERATIONS:-400}" -p "${RDAX_PROCESSES:-2}" -t "${RDAX_THREADS:-2}" \
+		-n "${RDAX_OPERATIONS:-300}" -p "${RDAX_PROCESSES:-2}" -t "${RDAX_THREADS:-2}" \
 		-f "${RDAX_NAMES:-4}" ${RDAX_KINDS:+-k "$RDAX_KINDS"} \
 		${RDAX_WITHOUT:+-x "$RDAX_WITHOUT"} "$@"
 }
@@ -133,13 +134,14 @@ end_torture()
 
 # --- minimising
 
-# Whether a round with these settings fails, in one of some tries.
+# Whether a round with these settings fails, in one of some tries: by another shell, which
+# leaves nothing mounted.
 still_fails()
 {
 	local try
 
 	for ((try = 0; try < ${RDAX_TRIES:-3}; try++)); do
-		(set -e; fresh_round "$SEED" "$MODE") >"$TMP/try" 2>&1 </dev/null || {
+		"$BASH" "$0" --round "$SEED" "$MODE" >"$TMP/try" 2>&1 || {
 			cp "$TMP/try" "$TMP/failed"
 			return 0
 		}
@@ -189,8 +191,9 @@ minimise()
 {
 	MODE=$(mode_of "$SEED")
 	RDAX_KINDS=${RDAX_KINDS:-$("$BIN/fs_torture" kinds | paste -sd,)}
-	RDAX_OPERATIONS=${RDAX_OPERATIONS:-400} RDAX_PROCESSES=${RDAX_PROCESSES:-2}
+	RDAX_OPERATIONS=${RDAX_OPERATIONS:-300} RDAX_PROCESSES=${RDAX_PROCESSES:-2}
 	RDAX_THREADS=${RDAX_THREADS:-2} RDAX_NAMES=${RDAX_NAMES:-4}
+	export RDAX_KINDS RDAX_OPERATIONS RDAX_PROCESSES RDAX_THREADS RDAX_NAMES
 	still_fails || fail "seed $SEED, $MODE: no failure in ${RDAX_TRIES:-3} tries"
 	lower RDAX_PROCESSES 1 || :
 	lower RDAX_THREADS 1 || :
@@ -214,6 +217,8 @@ unbound_round()
 
 if [ "${1:-}" = --minimise ]; then
 	t "minimise" minimise
+elif [ "${1:-}" = --round ]; then
+	t "drain=$3" fresh_round "$2" "$3"
 elif [ -n "${RDAX_SECONDS:-}" ]; then
 	t "rounds" rounds
 else

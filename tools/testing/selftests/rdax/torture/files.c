@@ -15,8 +15,7 @@ void init_files(unsigned int names)
 	unsigned int i;
 
 	model->names = names;
-	/* Blocks may have data of earlier rounds: of other numbers. */
-	oracle->incs = model->seed * 257 % 0x2000;
+	oracle->incs = first_inc();
 	init_mutex(&oracle->lock);
 	for (i = 0; i < NFILES; i++)
 		init_mutex(&oracle->file[i].lock);

@@ -77,8 +77,8 @@ struct move {
 };
 
 struct file {
-	pthread_mutex_t lock;
 	u16 inc;
+	pthread_mutex_t lock;
 	/* Who has it open, and how many names it has. */
 	u32 users, names;
 	bool live;

@@ -121,12 +121,20 @@ struct operation {
 	int expected[8];
 	/* It needs no file that is open. */
 	bool alone;
+	/* It leaves nothing of a file. */
+	bool removes;
 };
 
 extern struct model *model;
 /* operations.c */
 extern const struct operation operations[];
 extern const unsigned int noperations;
+
+/* Blocks may have data of earlier rounds: of other numbers. */
+static inline u16 first_inc(void)
+{
+	return model->seed * 257 % 0x2000;
+}
 
 static inline size_t below(struct task *t, size_t n)
 {

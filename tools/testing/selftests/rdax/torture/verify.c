@@ -82,11 +82,27 @@ static void check_name(unsigned int number, bool again)
 	must(!munmap(buf, 2 * PAGE));
 }
 
+/* Of how many cells is known that something is in them, and how many there are. */
+static void count_known(const struct file *f, s64 size, unsigned long *known, unsigned long *all)
+{
+	size_t i;
+
+	for (i = 0; i < (u64)size / CELL; i++) {
+		*known += f->cell[i].landed > f->cell[i].cleared && f->cell[i].landed > f->wild;
+		++*all;
+	}
+}
+
 /* All of them, and with @again whether they are as they were. */
 void check_files(bool again)
 {
+	unsigned long known = 0, all = 0;
 	unsigned int i;
 
-	for (i = 0; i < model->names; i++)
+	for (i = 0; i < model->names; i++) {
 		check_name(i, again);
+		if (model->name[i].file)
+			count_known(model->name[i].file, model->name[i].size, &known, &all);
+	}
+	note("%lu cells in the end, %lu of them cannot be zeroes", all, known);
 }
