@@ -26,8 +26,10 @@ random_delays
 SEED=${RDAX_SEED:-$RANDOM$RANDOM}
 STATE=$TMP/state
 MODES=(bounded strict nowait)
-# A volume that is full now and then, so that blocks are soon in use again.
-SIZE=20M
+SIZE=24M
+# What is free of it, in MiB: little, so that blocks are soon in use again and it is full now and
+# then, or enough for huge pages.
+FREE=(3 2 8)
 
 fresh_volume()
 {
@@ -37,6 +39,16 @@ fresh_volume()
 	mount_options "$1"
 	tr '\0' '\356' </dev/zero | dd of="$MNT/poison" bs=1M status=none 2>"$TMP/full" || :
 	rm "$MNT/poison"
+}
+
+# leave_free MIB: a file has all else.
+leave_free()
+{
+	local avail
+
+	rm -f "$MNT/other"
+	avail=$(stat -f -c '%a * %S' "$MNT")
+	fallocate -l $((avail - $1 * MiB)) "$MNT/other"
 }
 
 # mount_options MODE: how drains wait.
@@ -56,6 +68,7 @@ torture_once()
 	[ "$mode" != strict ] || set -- "$@" -w
 	[ ! -b "${RDAX_DISK:-}" ] || set -- "$@" -d "$RDAX_DISK"
 	rm -f "$MNT"/[ft][0-9]* "$STATE"
+	leave_free "${FREE[seed / 3 % ${#FREE[@]}]}"
 	"$BIN/fs_torture" run "$MNT" "$STATE" -s "$seed" \
 		-n "${RDAX_OPERATIONS:-300}" -p "${RDAX_PROCESSES:-2}" -t "${RDAX_THREADS:-2}" \
 		-f "${RDAX_NAMES:-4}" ${RDAX_KINDS:+-k "$RDAX_KINDS"} \

@@ -78,6 +78,7 @@ struct move {
 
 struct file {
 	u16 inc;
+	/* Of all from low on. */
 	pthread_mutex_t lock;
 	/* Who has it open, and how many names it has. */
 	u32 users, names;
@@ -94,8 +95,7 @@ struct file {
 };
 
 struct store {
-	u32 begin;
-	_Atomic u32 end;
+	_Atomic u32 begin, end;
 	u32 first, cells;
 	u16 inc;
 	bool words;
