@@ -45,12 +45,12 @@ static bool prepare(struct task *t, struct view *v, struct storing *s, struct at
 	some_cells(t, at->page, at->n, &at->cell, &at->cells);
 	at->pos = at->cell * CELL;
 	at->len = at->cells * CELL;
-	begin_entry(t, v, at->page, at->n, at->cell << 16 | at->cells);
+	begin_entry(t, v, at->page, at->n, at->pos << 24 | at->len);
 	if (!begin_store(s, v->file, at->cell, at->cells, words, grows)) {
 		end_entry(t, -1);
 		return false;
 	}
-	t->entry->detail = (u64)s->number << 32 | at->cell << 12 | at->cells;
+	t->entry->store = s->number;
 	fill_words(s, t->buf, at->pos, at->len);
 	return true;
 }

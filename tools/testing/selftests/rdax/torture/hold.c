@@ -183,7 +183,7 @@ void op_pin_write(struct task *t, struct view *v)
 		end_entry(t, -1);
 		return;
 	}
-	t->entry->detail = (u64)s.number << 32;
+	t->entry->store = s.number;
 	pin = pin_pages(t, v, RDAX_PIN_WRITE, page, &len);
 	if (!went(t, pin >= 0)) {
 		end_store(&s, 0);

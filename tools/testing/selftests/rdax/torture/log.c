@@ -70,12 +70,14 @@ static void show_task(int number, u16 inc, size_t page, size_t pages)
 	}
 	while (n--) {
 		const struct entry *e = &log->entry[shown[n] % LOG];
-		char ended[24];
+		char ended[24], store[24] = "";
 
+		if (e->store)
+			snprintf(store, sizeof(store), ", store %u", e->store);
 		snprintf(ended, sizeof(ended), e->ended == NEVER_ENDS ? "..." : "%u", e->ended);
-		note("  task %d #%lu %-12s file %u page %u + %u, %#llx: %u to %s: %d", number,
+		note("  task %d #%lu %-12s file %u page %u + %u, %#llx%s: %u to %s: %d", number,
 		     shown[n], operations[e->op].name, e->inc, e->page, e->pages,
-		     (u64)e->detail, e->began, ended, e->result);
+		     (u64)e->detail, store, e->began, ended, e->result);
 	}
 }
 

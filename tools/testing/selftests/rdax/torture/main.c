@@ -332,7 +332,7 @@ static void parse(int argc, char **argv)
 			options.namespace = optarg;
 			break;
 		default:
-			fail("see the head of torture/main.c");
+			fail("no such option: see the head of the source");
 		}
 	}
 }

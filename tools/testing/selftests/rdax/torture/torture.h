@@ -35,6 +35,9 @@ struct entry {
 	u16 inc;
 	u16 op;
 	u32 page, pages;
+	/* The number of its store, if it stores. */
+	u32 store;
+	/* Bytes: the first << 24, and how many; or a size, pages that move, names. */
 	s64 detail;
 	s32 result;
 };
