@@ -277,30 +277,24 @@ bool begin_growth(struct resizing *r, struct file *f, u64 high)
 }
 
 /* What it is now if nobody else has changed it: between @low and @high. */
-static bool end_resize_locked(struct resizing *r, u64 low, u64 high)
+static void end_resize_locked(struct resizing *r, u64 low, u64 high)
 {
 	struct file *f = r->file;
-	bool exact = r->alone && f->resizes == r->resizes;
 
 	f->resizing--;
 	if (r->shrinks)
 		f->shrinking--;
-	if (exact) {
+	if (r->alone && f->resizes == r->resizes) {
 		f->low = low;
 		f->high = high;
 	}
-	return exact;
 }
 
-/* Returns whether nobody else did. */
-bool end_resize(struct resizing *r, u64 low, u64 high)
+void end_resize(struct resizing *r, u64 low, u64 high)
 {
-	bool exact;
-
 	lock_file(r->file);
-	exact = end_resize_locked(r, low, high);
+	end_resize_locked(r, low, high);
 	unlock_file(r->file);
-	return exact;
 }
 
 /*

@@ -161,7 +161,7 @@ struct resizing {
 
 bool begin_shrink(struct resizing *r, struct file *f, u64 size);
 bool begin_growth(struct resizing *r, struct file *f, u64 high);
-bool end_resize(struct resizing *r, u64 low, u64 high);
+void end_resize(struct resizing *r, u64 low, u64 high);
 
 /* Moving. Begins only if no other is under way. */
 struct moving {

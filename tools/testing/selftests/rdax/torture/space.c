@@ -27,7 +27,7 @@ static void some_range(struct task *t, struct view *v, u64 *from, u64 *to)
 /* A size that is mostly small, so that pages are wanted by many. */
 static u64 some_size(struct task *t)
 {
-	u64 unit = below(t, 3) ? PAGE : 8, most = below(t, 6) ? 32 * PAGE : MAX_SIZE;
+	u64 unit = below(t, 2) ? PAGE : 8, most = below(t, 6) ? 32 * PAGE : MAX_SIZE;
 
 	return below(t, most / unit + 1) * unit;
 }
@@ -35,10 +35,9 @@ static u64 some_size(struct task *t)
 /* Ends what cleared all from @size on, and made that the size. */
 static void end_shrink(struct resizing *r, struct clearing *c, u64 size, bool good)
 {
-	bool exact = end_resize(r, good ? size : r->low, good ? size : r->high);
-
-	/* What is stored beyond the end need not be cleared by what makes it larger. */
-	end_clear(c, good && exact && size <= r->low);
+	end_resize(r, good ? size : r->low, good ? size : r->high);
+	/* Nothing lies beyond the new end, even if the file has grown by this. */
+	end_clear(c, good);
 }
 
 void op_truncate(struct task *t, struct view *v)
