@@ -147,19 +147,40 @@ end_torture()
 
 # --- minimising
 
-# Whether a round with these settings fails, in one of some tries: by another shell, which
-# leaves nothing mounted.
+# What kind of failure it was: a word that was judged, the kernel's log, or anything else.
+kind_of()
+{
+	if grep -q '^# seed [0-9]*: ' "$1"; then
+		echo judged
+	elif grep -q '^# kernel: ' "$1"; then
+		echo kernel
+	else
+		echo other
+	fi
+}
+
+# Whether a round with these settings fails like the first one, in one of some tries: by another
+# shell, which leaves nothing mounted.
+KIND=
 still_fails()
 {
 	local try
 
 	for ((try = 0; try < ${RDAX_TRIES:-3}; try++)); do
-		"$BASH" "$0" --round "$SEED" "$MODE" >"$TMP/try" 2>&1 || {
-			cp "$TMP/try" "$TMP/failed"
-			return 0
-		}
+		! "$BASH" "$0" --round "$SEED" "$MODE" >"$TMP/try" 2>&1 || continue
+		[ "${KIND:-$(kind_of "$TMP/try")}" = "$(kind_of "$TMP/try")" ] || continue
+		KIND=$(kind_of "$TMP/try")
+		cp "$TMP/try" "$TMP/failed"
+		return 0
 	done
 	return 1
+}
+
+# What is found is shown at once: all of it takes long.
+exec 3>&1
+progress()
+{
+	echo "# $*" >&3
 }
 
 # lower VARIABLE TO: keeps the lower value if that still fails.
@@ -168,10 +189,10 @@ lower()
 	local -n value=$1
 	local old=$value
 
-	[ "$2" -lt "$old" ] || return 1
+	[ "$2" -lt "$old" ] && [ "$2" -gt 0 ] || return 1
 	value=$2
 	if still_fails; then
-		echo "$1=$value"
+		progress "$1=$value"
 		return 0
 	fi
 	value=$old
@@ -191,7 +212,7 @@ fewer_kinds()
 			RDAX_KINDS=$(IFS=,; echo "${left[*]}")
 			if [ -n "$RDAX_KINDS" ] && still_fails; then
 				all=("${left[@]}")
-				echo "RDAX_KINDS=$RDAX_KINDS"
+				progress "RDAX_KINDS=$RDAX_KINDS"
 			else
 				RDAX_KINDS=$kinds
 				start=$((start + part))

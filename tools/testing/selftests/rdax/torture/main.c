@@ -274,8 +274,9 @@ static void run(void)
 	pid_t pids[MAX_TASKS] = {};
 	unsigned int i;
 
-	if (options.processes * options.threads >= MAX_TASKS || options.names > MAX_NAMES)
-		fail("at most %d tasks and %d names", MAX_TASKS - 1, MAX_NAMES);
+	if (options.processes * options.threads >= MAX_TASKS || options.names > MAX_NAMES ||
+	    !options.processes || !options.threads || !options.names || !options.operations)
+		fail("1 to %d tasks and 1 to %d names", MAX_TASKS - 1, MAX_NAMES);
 	enable_kinds();
 	model->seed = options.seed;
 	model->strict = options.strict;
