@@ -205,7 +205,10 @@ static void end_clear_locked(struct clearing *c, bool done)
 	each_clearing(c, -1);
 	if (!--f->clearing && f->wild == NEVER_ENDS && !f->moving)
 		f->wild = oracle->clock;
-	if (!done || moved_since(f, c->moves, MAX_CELLS))
+	/* Without a device a truncate cannot zero what is mapped past the new end, which is none of
+	 * the file's.
+	 */
+	if (!done || model->dying || moved_since(f, c->moves, MAX_CELLS))
 		return;
 	for (pos = c->from; pos < c->to; pos = end) {
 		end = (pos / CELL + 1) * CELL;
