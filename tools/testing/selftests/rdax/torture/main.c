@@ -4,7 +4,7 @@
  *
  *   fs_torture run DIR STATE [-s SEED] [-n OPERATIONS] [-p PROCESSES] [-t THREADS] [-f NAMES]
  *              [-k KIND,...] [-x KIND,...] [-d DISK] [-w] [-u NAMESPACE]
- *   fs_torture   fs_torture verify DIR STATE [-u NAMESPACE]
+ *   fs_torture verify DIR STATE [-u NAMESPACE]
  *   fs_torture kinds
  *
  * DIR is where the volume is mounted. Tasks, THREADS in each of PROCESSES, do OPERATIONS each, that
