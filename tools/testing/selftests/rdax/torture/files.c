@@ -262,8 +262,8 @@ void op_create(struct task *t, struct view *v)
 	put_file(f);
 }
 
-/* One name takes the place of another. */
-void op_rename(struct task *t, struct view *v)
+/* @call gives the file of one name another one, which @moves it or keeps both. */
+static void name_again(struct task *t, int (*call)(const char *, const char *), bool moves)
 {
 	unsigned int from = some_name(t), to = some_name(t);
 	char old[16], new[16];
@@ -273,25 +273,23 @@ void op_rename(struct task *t, struct view *v)
 	path_of(new, to);
 	lock_names(from, to);
 	/* Names of the same file both stay. */
-	if (went(t, !rename(old, new)) && model->name[from].file != model->name[to].file) {
+	if (went(t, !call(old, new)) && model->name[from].file != model->name[to].file) {
 		name_file(&model->name[to], model->name[from].file);
-		name_file(&model->name[from], NULL);
+		if (moves)
+			name_file(&model->name[from], NULL);
 	}
 	unlock_names(from, to);
 }
 
+/* One name takes the place of another. */
+void op_rename(struct task *t, struct view *v)
+{
+	name_again(t, rename, true);
+}
+
 void op_link(struct task *t, struct view *v)
 {
-	unsigned int from = some_name(t), to = some_name(t);
-	char old[16], new[16];
-
-	begin_entry(t, NULL, 0, 0, from << 8 | to);
-	path_of(old, from);
-	path_of(new, to);
-	lock_names(from, to);
-	if (went(t, !link(old, new)))
-		name_file(&model->name[to], model->name[from].file);
-	unlock_names(from, to);
+	name_again(t, link, false);
 }
 
 void op_unlink(struct task *t, struct view *v)

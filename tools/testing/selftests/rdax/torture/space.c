@@ -71,6 +71,19 @@ void op_open_trunc(struct task *t, struct view *v)
 		must(!close(fd));
 }
 
+static void begin_range(struct task *t, struct view *v, u64 *from, u64 *to)
+{
+	some_range(t, v, from, to);
+	begin_entry(t, v, *from / PAGE, (*to + PAGE - 1) / PAGE - *from / PAGE,
+		    *from << 24 | (*to - *from));
+}
+
+/* Ends what made the file reach to @to, if it did not before. */
+static void end_growth(struct resizing *r, u64 to, bool good)
+{
+	end_resize(r, good && to > r->low ? to : r->low, good && to > r->high ? to : r->high);
+}
+
 /* Zeroes where there may have been data; the file may grow. */
 static void clear_range(struct task *t, struct view *v, int mode)
 {
@@ -79,15 +92,14 @@ static void clear_range(struct task *t, struct view *v, int mode)
 	struct clearing c;
 	u64 from, to;
 
-	some_range(t, v, &from, &to);
-	begin_entry(t, v, from / PAGE, (to + PAGE - 1) / PAGE - from / PAGE, from << 24 | (to - from));
+	begin_range(t, v, &from, &to);
 	if (grows && !begin_growth(&r, v->file, to))
 		return end_entry(t, -1);
 	begin_clear(&c, v->file, from, to);
 	good = went(t, !fallocate(v->fd, mode, from, to - from));
 	end_clear(&c, good);
 	if (grows)
-		end_resize(&r, good && to > r.low ? to : r.low, good && to > r.high ? to : r.high);
+		end_growth(&r, to, good);
 }
 
 void op_punch(struct task *t, struct view *v)
@@ -113,13 +125,12 @@ void op_allocate(struct task *t, struct view *v)
 	u64 from, to;
 	bool good;
 
-	some_range(t, v, &from, &to);
-	begin_entry(t, v, from / PAGE, (to + PAGE - 1) / PAGE - from / PAGE, from << 24 | (to - from));
+	begin_range(t, v, &from, &to);
 	if (!mode && !begin_growth(&r, v->file, to))
 		return end_entry(t, -1);
 	good = went(t, !fallocate(v->fd, mode, from, to - from));
 	if (!mode)
-		end_resize(&r, good && to > r.low ? to : r.low, good && to > r.high ? to : r.high);
+		end_growth(&r, to, good);
 }
 
 static void move(struct task *t, struct view *v, bool insert)
