@@ -390,21 +390,42 @@ static void take_away(int round, int other_fd, char *buffer)
 	}
 }
 
-static void cmd_race(char **argv)
+/* For tasks that race: @size bytes of a file at @area, and another file; returns that one. */
+static int begin_race(char **argv, size_t size)
 {
-	char *rounds = getenv("RDAX_ROUNDS"), *buffer = page_alloc(SIZE);
-	int n = rounds ? atoi(rounds) : ROUNDS, other, i;
-	pthread_t thread[3];
+	int other;
 
-	catch_sigbus();
 	enter(argv[0]);
 	shared_fd = new_at("f", 0600);
 	other = new_at("other", 0600);
 	drop_privileges();
 	open_uffd();
-	must(!ftruncate(shared_fd, SIZE));
-	memset(buffer, 0xee, SIZE);
-	area = map_armed(shared_fd, SIZE, MAP_SHARED);
+	must(!ftruncate(shared_fd, size));
+	area = map_armed(shared_fd, size, MAP_SHARED);
+	return other;
+}
+
+static int race_rounds(void)
+{
+	char *rounds = getenv("RDAX_ROUNDS");
+
+	return rounds ? atoi(rounds) : ROUNDS;
+}
+
+/* Bytes for the other file that no store to the first one has. */
+static char *race_buffer(size_t size)
+{
+	return memset(page_alloc(size), 0xee, size);
+}
+
+static void cmd_race(char **argv)
+{
+	char *buffer = race_buffer(SIZE);
+	int n = race_rounds(), other, i;
+	pthread_t thread[3];
+
+	catch_sigbus();
+	other = begin_race(argv, SIZE);
 	for (i = 0; i < 2; i++)
 		must(!pthread_create(&thread[i], NULL, touch_pages,
 				     (void *)(uintptr_t)(i + 1)));
@@ -470,19 +491,11 @@ static void *touch_lent(void *arg)
  */
 static void cmd_lent(char **argv)
 {
-	char *rounds = getenv("RDAX_ROUNDS"), *buffer = page_alloc(PAGE);
-	int n = rounds ? atoi(rounds) : ROUNDS, other, i;
+	int n = race_rounds(), other = begin_race(argv, PAGE), i;
+	char *buffer = race_buffer(PAGE);
 	u64 one = 1;
 	pthread_t thread;
 
-	enter(argv[0]);
-	shared_fd = new_at("f", 0600);
-	other = new_at("other", 0600);
-	drop_privileges();
-	open_uffd();
-	must(!ftruncate(shared_fd, PAGE));
-	memset(buffer, 0xee, PAGE);
-	area = map_armed(shared_fd, PAGE, MAP_SHARED);
 	must(!pthread_create(&thread, NULL, touch_lent, NULL));
 	/* On a busy machine, too, some of both. */
 	for (i = 0; i < n || count_faults() < n; i++) {
