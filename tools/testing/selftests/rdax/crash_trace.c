@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is done to a whole volume while its memory is traced.
+ * Mounts, unmounts and shuts down a volume while its memory is traced.
  *
  *   crash_trace begin START SIZE		of the memory, physical
  *   crash_trace mount|umount|remount DEV DIR
@@ -14,8 +14,6 @@
 #include <sys/mount.h>
 
 #include "crash_trace.h"
-
-#define FS_SHUTDOWN	_IOR('X', 125, uint32_t)
 
 static void cmd_begin(char **argv)
 {
@@ -61,7 +59,7 @@ static void cmd_shutdown(char **argv)
 	uint32_t how = 2;
 
 	must(fd >= 0);
-	SAME("shutdown", !ioctl(fd, FS_SHUTDOWN, &how));
+	SAME("shutdown", !ioctl(fd, GOINGDOWN, &how));
 }
 
 static void cmd_end(char **argv)

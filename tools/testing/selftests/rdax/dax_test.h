@@ -23,6 +23,9 @@
 #define MAP_SHARED_VALIDATE	0x03
 #endif
 
+/* Shuts a file system down; linux/fs.h has no name for it. */
+#define GOINGDOWN	_IOR('X', 125, uint32_t)
+
 #ifndef ARRAY_SIZE
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #endif

@@ -10,7 +10,6 @@
 #include "fs_test.h"
 
 #define RW		(PROT_READ | PROT_WRITE)
-#define GOINGDOWN	_IOR('X', 125, uint32_t)
 
 static void cmd_shutdown(char **argv)
 {

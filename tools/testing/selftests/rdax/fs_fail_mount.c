@@ -9,7 +9,6 @@
 
 #include "fs_fail.h"
 
-#define GOINGDOWN	_IOR('X', 125, uint32_t)
 #define EVERY_OPTION	"errors=continue,dax=always,drain=strict,drain_ms=7"
 /* Of the superblock. */
 #define STATE_AT	20
