@@ -90,6 +90,14 @@ private_apt_newest() {
 	printf '%s\n' "$best"
 }
 
+# private_apt_latest PACKAGE DIR: the verified .deb of the newest version on offer, its path printed.
+private_apt_latest() {
+	local version
+	version=$(private_apt_newest "$1")
+	[ -n "$version" ] || die "no $1 in: $SUITES"
+	private_apt_fetch "$1" "$version" "$2"
+}
+
 # private_apt_fetch PACKAGE VERSION DIR: the verified .deb, its path printed.
 private_apt_fetch() {
 	mkdir -p "$3"

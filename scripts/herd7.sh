@@ -10,7 +10,7 @@ SUITES="trixie-backports testing unstable"
 HERD=$RDAX_CACHE/herd7
 
 fetch() {
-	local package version deb tmp
+	local package deb tmp
 	[ ! -e "$HERD/.complete" ] || return 0
 	step "Downloading herdtools7 from Debian's archive (about 40 MiB)"
 	# shellcheck disable=SC2086
@@ -20,9 +20,7 @@ fetch() {
 	trap "rm -rf '$tmp'" EXIT
 	mkdir "$tmp/root"
 	for package in herdtools7 libc6 libgmp10; do
-		version=$(private_apt_newest "$package")
-		[ -n "$version" ] || die "no $package in: $SUITES"
-		deb=$(private_apt_fetch "$package" "$version" "$tmp")
+		deb=$(private_apt_latest "$package" "$tmp")
 		# tar complains about what the other packages have.
 		dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$tmp/root" --wildcards --no-anchored \
 			'usr/bin/herd7' 'usr/share/herdtools7/herd' \

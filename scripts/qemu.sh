@@ -13,10 +13,8 @@ PROGRAM=usr/bin/qemu-system-x86_64
 
 # unpack PACKAGE: the newest on offer, into the directory that is made.
 unpack() {
-	local version deb
-	version=$(private_apt_newest "$1")
-	[ -n "$version" ] || die "no $1 in: $SUITES"
-	deb=$(private_apt_fetch "$1" "$version" "$tmp/debs")
+	local deb
+	deb=$(private_apt_latest "$1" "$tmp/debs")
 	dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$tmp/root"
 	rm -f "$deb"
 }
