@@ -17,16 +17,16 @@ pub(super) const YOUNG_MS: u64 = 8;
 /// needs one for each) gets them all in time proportional to their number.
 pub(super) const LONGEST_MS: u64 = 320;
 
-/// To whom tickets go when patience is over.
+/// Names the tasks that get tickets when patience is over.
 ///
-/// Who waits for the first page of a call holds nothing, but would with a ticket: one more for the
-/// drain to wait for. So such tasks come second. They cannot be told from all that hold something,
-/// so they do come.
+/// A task that waits for the first page of a call holds nothing, but would with a ticket: one more
+/// for the drain to wait for. So such tasks come second. They cannot be told from all that hold
+/// something, so they do come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// To those that seem to be in the middle of a sweep, if there are any.
+    /// Those that seem to be in the middle of a sweep, if there are any.
     Halfway,
-    /// To all that wait: this did not help, or there are none.
+    /// All that wait: this did not help, or there are none.
     Everybody,
 }
 

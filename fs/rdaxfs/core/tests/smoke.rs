@@ -303,8 +303,8 @@ fn numbers() {
     assert!(free(ino));
 }
 
-/// What is stored where an inode of a number that is not in use would be is not read: a damaged
-/// inode that is free, data of a file that looks like inodes.
+/// Refuses numbers that are not in use without reading what is stored there: a damaged inode that is
+/// free, data of a file that looks like inodes.
 #[test]
 fn numbers_not_in_use() {
     let ram = make(8 << 20);

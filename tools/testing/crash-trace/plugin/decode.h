@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What an x86-64 instruction has to do with persistent memory. */
+/* Decodes what an x86-64 instruction does to persistent memory. */
 #ifndef DECODE_H
 #define DECODE_H
 

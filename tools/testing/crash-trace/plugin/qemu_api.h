@@ -22,7 +22,7 @@ struct qemu_plugin_insn;
 struct qemu_plugin_hwaddr;
 struct qemu_plugin_register;
 
-/* Whether a callback reads registers. */
+/* A callback reads registers, or does not. */
 enum cb_flags {
 	CB_NO_REGS,
 	CB_R_REGS,

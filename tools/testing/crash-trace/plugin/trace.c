@@ -25,13 +25,13 @@
 #define MAGIC		"rdaxtrc1"
 #define TEXT_MAX	512
 #define INSN_MAX	16
-/* Where the kernel maps all memory, without KASLR, with four levels of tables. */
+/* The address at which the kernel maps all memory, without KASLR, with four levels of tables. */
 #define DIRECT_MAP	0xffff888000000000ULL
 #define FRAME		0x000ffffffffff000ULL
 
 EXPORTED int qemu_plugin_version = API_VERSION;
 
-/* How a flush gets at its address; lives as long as QEMU. */
+/* The operand of a flush, from which its address comes; lives as long as QEMU. */
 struct flush {
 	struct operand operand;
 	uint64_t next;		/* the instruction after it */
@@ -127,7 +127,7 @@ static uint64_t translate(uint64_t vaddr)
 static void on_store(unsigned int vcpu, mem_info info, uint64_t vaddr, void *data)
 {
 	struct qemu_plugin_hwaddr *addr = qemu_plugin_get_hwaddr(info, vaddr);
-	/* Where the code is, and whether the store goes around the caches. */
+	/* The address of the code; the store goes around the caches, or not. */
 	int64_t what = (int64_t)(intptr_t)data;
 	struct mem_value value;
 	uint64_t offset;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the tests of the core have: memory that can go back, what a power cut can leave of stores
+//! Shares with the tests of the core: memory that can go back, what a power cut can leave of stores
 //! that are not durable, and all that a user can see of a volume.
 
 #![allow(dead_code, unreachable_pub)]

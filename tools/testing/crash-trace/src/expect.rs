@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What each operation of a trace may leave, from what the CPU saw of the memory.
+//! Derives what each operation of a trace may leave from what the CPU saw of the memory.
 
 use crate::{
     common::{
@@ -30,15 +30,15 @@ use rdaxfs_core::{
 /// An operation and what it may leave.
 pub struct Expected<'a> {
     pub op: &'a Op,
-    /// What was done before it, since the one before, which belongs to none.
+    /// The events since the operation before, which belong to none.
     pub before: &'a [Event],
     pub events: &'a [Event],
-    /// What may be seen during it, oldest first; the last one after it.
+    /// The trees that may be seen during it, oldest first; the last one after it.
     pub trees: Vec<Tree>,
-    /// What may be old in them, during the operation and after it.
+    /// The ranges that may be old in them, during the operation and after it.
     pub open: Vec<Open>,
     pub open_after: Vec<Open>,
-    /// What is wrong already with what the CPU saw.
+    /// The fault that the CPU saw already.
     pub wrong: Option<String>,
 }
 
@@ -66,7 +66,7 @@ pub fn look(pm: &Pm) -> Result<(Tree, Recovery), String> {
     found
 }
 
-/// What each operation may leave. `last` is what the memory held at the end: none of its stores may
+/// Lists what each operation may leave. `last` is what the memory held at the end: none of its stores may
 /// be missing in the trace.
 pub fn expect<'a>(
     image: Vec<u8>,
@@ -144,7 +144,7 @@ fn operation<'a>(
     })
 }
 
-/// What the CPU saw at each fence of an operation.
+/// Collects what the CPU saw at each fence of an operation.
 fn trees(seen: &Pm, events: &[Event]) -> Result<Vec<Tree>, String> {
     let mut trees = vec![look(seen)?.0];
     let mut changed = false;
@@ -163,7 +163,7 @@ fn trees(seen: &Pm, events: &[Event]) -> Result<Vec<Tree>, String> {
     Ok(trees)
 }
 
-/// Whether an operation did what it is said to do.
+/// Checks that an operation did what it is said to do.
 fn check_class(op: &Op, trees: &[Tree]) -> Result<(), String> {
     match (op.class, trees.len()) {
         (Class::Atomic, 1) => Err("it changed nothing".into()),

@@ -38,16 +38,16 @@ use std::{
 /// The kernel's half of the addresses.
 const KERNEL: u64 = 1 << 63;
 
-/// How thorough to be.
+/// Limits the power cuts that are tried.
 #[derive(Clone, Copy)]
 pub struct Effort {
     pub limits: Limits,
     pub seed: u64,
-    /// Whether instructions that order for another reason make durable what was flushed.
+    /// Instructions that order for another reason make durable what was flushed.
     pub locked: bool,
 }
 
-/// What was looked at.
+/// Counts what was looked at.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
     pub stores: u64,
@@ -72,7 +72,7 @@ impl AddAssign for Counts {
     }
 }
 
-/// What is left out of an operation on purpose.
+/// Names what is left out of an operation on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Omission {
     Nothing,
@@ -84,12 +84,12 @@ pub enum Omission {
 
 /// The memory, and what of it is durable.
 pub struct Follower {
-    /// What is durable.
+    /// The durable contents.
     disk: Pm,
     pendings: Pendings,
     /// Lines where the kernel has left something in the CPU's caches.
     cached: BTreeSet<u64>,
-    /// Where the code is that stored to each line last.
+    /// The address of the code that stored to each line last.
     authors: BTreeMap<u64, u64>,
     /// Stored since the last power cut.
     changed: bool,
@@ -112,7 +112,7 @@ impl Follower {
         }
     }
 
-    /// What was looked at since the last time.
+    /// Takes the counts since the last time.
     pub fn take_counts(&mut self) -> Counts {
         std::mem::take(&mut self.counts)
     }
@@ -166,7 +166,7 @@ impl Follower {
             .map_err(|why| format!("after it had returned: {why}"))
     }
 
-    /// Whether each event is a fence that makes something durable; follows them.
+    /// Follows the events, and tells of each whether it is a fence that makes something durable.
     pub fn useful_fences(&mut self, expected: &Expected<'_>) -> Vec<bool> {
         self.attempt(|this| {
             expected

@@ -62,7 +62,7 @@ fn number(name: &str, default: u64) -> Result<u64> {
     }
 }
 
-/// How thorough to be.
+/// Says how thorough to be.
 #[derive(Clone, Copy)]
 struct Plan {
     effort: Effort,
@@ -91,13 +91,13 @@ fn plan() -> Result<Plan> {
     })
 }
 
-/// What was found of an operation.
+/// Holds what was found of an operation.
 struct Outcome {
     counts: Counts,
     wrong: Option<String>,
 }
 
-/// What one thread has found.
+/// Holds what one thread has found.
 #[derive(Default)]
 struct Found {
     outcomes: Vec<(usize, Outcome)>,
@@ -135,7 +135,7 @@ fn follow(
     found
 }
 
-/// What all threads have found, in the order of the operations.
+/// Collects what all threads have found, in the order of the operations.
 fn follow_all(image: &[u8], expected: &[Expected<'_>], plan: Plan) -> Result<Found> {
     let threads = std::thread::scope(|scope| {
         let follow = |thread| follow(image, expected, plan, move |op| op % THREADS == thread);

@@ -16,7 +16,7 @@ use std::{
     ops::AddAssign, //
 };
 
-/// How many of what was left out were noticed.
+/// Counts what was left out, and what of that was noticed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Noticed {
     pub noticed: u64,
@@ -37,7 +37,7 @@ impl AddAssign for Noticed {
     }
 }
 
-/// What was left out.
+/// Counts by what was left out.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     pub fences: Noticed,
@@ -56,7 +56,7 @@ impl AddAssign for Tally {
     }
 }
 
-/// Whether it is noticed in the first operation or the two after it.
+/// Tries whether it is noticed in the first operation or the two after it.
 fn noticed(follower: &mut Follower, expected: &[Expected<'_>], omission: Omission) -> bool {
     follower.attempt(|follower| {
         let mut operations = expected.iter().take(3);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What may be seen after a power cut.
+//! Judges what is seen after a power cut.
 
 use crate::{
     common::tree::{
@@ -22,7 +22,7 @@ pub struct Open {
     pub old: Vec<u8>,
 }
 
-/// What may be seen: one of the trees, oldest first, but for what is open.
+/// Allows one of the trees, oldest first, but for what is open.
 pub struct Allowed<'a> {
     pub trees: &'a [Tree],
     pub open: &'a [Open],
@@ -38,7 +38,7 @@ impl Allowed<'_> {
         }
     }
 
-    /// Whether `seen` is tree `which`, with bytes of this one and older ones where that is allowed:
+    /// Tells whether `seen` is tree `which`, with bytes of this one and older ones where that is allowed:
     /// data is not stored before what it belongs to is durable.
     fn fits(&self, seen: &Tree, which: usize) -> bool {
         let tree = &self.trees[which];
@@ -76,7 +76,7 @@ impl Allowed<'_> {
             })
     }
 
-    /// Whether the byte at `at` has been `byte` since it was durable.
+    /// Tells whether the byte at `at` has been `byte` since it was durable.
     fn was(&self, open: &Open, path: &str, at: usize, byte: u8, which: usize) -> bool {
         // Past the old end there were zeroes.
         open.old.get(at).copied().unwrap_or(0) == byte

@@ -18,7 +18,7 @@ const HEAD: usize = 20;
 /// As `enum kind` of the plugin numbers them.
 const LOCKED: u8 = 5;
 
-/// What the CPU did.
+/// Records one thing that the CPU did.
 #[derive(Debug)]
 pub enum Event {
     Store {
@@ -38,7 +38,7 @@ pub enum Event {
         locked: bool,
     },
     Begin(Op),
-    /// What the kernel shows of a file.
+    /// The kernel's view of a file.
     Shown {
         path: String,
         text: String,
@@ -46,12 +46,12 @@ pub enum Event {
     Done,
 }
 
-/// What a power cut may leave of an operation.
+/// Says what a power cut may leave of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// What was before or what is after, which differs.
+    /// The state before or the one after, which differs.
     Atomic,
-    /// What was before and is after.
+    /// The one state before and after.
     Same,
     /// Also what was between two transactions.
     Steps,
@@ -84,7 +84,7 @@ pub struct Op {
     pub part: Option<Part>,
 }
 
-/// What was recorded.
+/// Holds all that was recorded.
 pub struct Trace {
     pub size: u64,
     pub events: Vec<Event>,

@@ -80,7 +80,7 @@ fn who_is_halfway_need_not_be_patient() {
     assert_eq!(closed.admit_halfway(1000 + YOUNG_MS, next).tickets, 1);
 }
 
-/// What waits for its first page would only hold up the drain; but it gets its turn.
+/// Lets a task that waits for its first page come second, as it would only hold up the drain.
 #[test]
 fn who_is_halfway_has_the_first_turn() {
     let gate = PlainEnv::new();

@@ -48,7 +48,7 @@ struct Drain {
     pages: Vec<bool>,
     round: u64,
     now: u64,
-    /// Who got the last tickets seemed to be halfway, and there was no progress since then.
+    /// The last tickets went to tasks that seemed to be halfway, and there was no progress since.
     favoured: bool,
     visitors: HashMap<usize, Option<Ticket>>,
     waiting_at: HashMap<usize, u64>,

@@ -135,7 +135,7 @@ static bool store(char *at, char letter)
 	return true;
 }
 
-/* What a program does that knows of MAP_SYNC. */
+/* Stores as a program does that knows of MAP_SYNC. */
 static bool store_durably(char *at, char letter)
 {
 	store(at, letter);
@@ -166,7 +166,7 @@ static void map_sync(int fd)
 	must(!munmap(p, 65536));
 }
 
-/* What a mapping stores past the end of a file is never part of it. */
+/* Stores past the end of a file by a mapping, which are never part of it. */
 static void past_end(void)
 {
 	int fd = open_new("t", 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the kernel shows of the volume that is traced (crash_trace.h), for the host to
+ * Shows what the kernel sees of the traced volume (crash_trace.h), for the host to
  * compare with what is in the memory:
  *
  *   crash_look DIR	DIR is the root of the volume

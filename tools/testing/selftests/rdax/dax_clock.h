@@ -32,7 +32,7 @@ static struct {
 	/* Whose threads they are: a child has none of its parent's. */
 	pid_t pid;
 	int cpus;
-	/* What it said last. */
+	/* The last time that it told. */
 	long long last;
 	struct clock_cpu {
 		/* When its thread has to wake up. */
