@@ -107,7 +107,8 @@ waiting()
 	eq "$(total busy)" "$blocks"
 	eq "$(total drain_time_us)" $((took + 1))
 	[ "$(total gate_wait_us)" -gt "$waited" ] || fail "no wait was counted"
-	eq "$(events "$INO")" \
+	# The task that is let in can be faster than the one that lets it in.
+	eq "$(events "$INO" | sed 's/gate_wait drain_admit/drain_admit gate_wait/')" \
 	   "drain_start drain_busy drain_admit gate_wait drain_done"
 	traced "truncate-$pid .*drain_start: .*ino=$INO first=0 end="
 	traced "drain_busy: .*ino=$INO index=512 .*refs=1 maps=0 pins=0 registered=0 "
