@@ -64,7 +64,7 @@ clippy() {
 clippy_tools() {
 	CARGO_TARGET_DIR=$RDAX_TOP/build/tools cargo clippy --quiet --all-targets \
 		--manifest-path "$RDAX_TOP/tools/progs/Cargo.toml" -- -Dwarnings &&
-		CARGO_TARGET_DIR=$RDAX_TOP/build/crash-trace/cargo cargo clippy --quiet \
+		CARGO_TARGET_DIR=$RDAX_TOP/build/crash-trace/cargo cargo clippy --quiet --all-targets \
 			--manifest-path "$RDAX_TOP/tools/testing/crash-trace/Cargo.toml" -- -Dwarnings
 }
 
