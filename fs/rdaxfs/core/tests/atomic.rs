@@ -2,9 +2,7 @@
 
 //! Each operation is one transaction, whatever it changes.
 
-mod common;
-
-use common::{
+use crate::common::{
     make,
     mount,
     script::{

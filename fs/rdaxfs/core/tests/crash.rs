@@ -3,9 +3,7 @@
 //! Power cuts at each fence of each operation: every state that one can leave is recovered, and
 //! has to be what was before the operation or what is after it.
 
-mod common;
-
-use common::{
+use crate::common::{
     script::Script,
     scripts,
     states::Limits,

@@ -3,9 +3,7 @@
 //! Volumes with damage: what is not known to be free is never allocated, what is good can be read,
 //! and a mount that fails stores nothing.
 
-mod common;
-
-use common::{
+use crate::common::{
     make,
     script::{
         file,

@@ -3,9 +3,7 @@
 //! What the error of a corrupt structure says: the inode, the block, the value found and the right
 //! one.
 
-mod common;
-
-use common::{
+use crate::common::{
     make,
     mount,
     Ram, //

@@ -3,9 +3,7 @@
 //! Each call to the medium and each allocation of each operation fails once: the operation did not
 //! happen then, and can be done again; or the volume is shut down, and recovery decides.
 
-mod common;
-
-use common::{
+use crate::common::{
     pm::Pm,
     script::{
         dir,

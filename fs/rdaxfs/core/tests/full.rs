@@ -2,9 +2,7 @@
 
 //! Volumes without space: whatever does not fit leaves nothing behind, and what makes room works.
 
-mod common;
-
-use common::{
+use crate::common::{
     pm::Pm,
     rng::Rng,
     script::{

@@ -3,9 +3,7 @@
 //! Damaged volumes: nothing on one makes the core panic, loop or read past the medium; all that
 //! comes of it is an error.
 
-mod common;
-
-use common::{
+use crate::common::{
     pm::Pm,
     rng::Rng,
     script::{
@@ -60,7 +58,7 @@ fn volumes() -> Vec<Pm> {
                 .take(steps)
                 .flat_map(|step| &step.events)
             {
-                if let common::pm::Kind::Store { at, data } = &event.kind {
+                if let crate::common::pm::Kind::Store { at, data } = &event.kind {
                     pm.put(*at, data);
                 }
             }

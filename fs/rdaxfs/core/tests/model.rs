@@ -2,9 +2,7 @@
 
 //! Random operations on the data of two files, against vectors of bytes.
 
-mod common;
-
-use common::{
+use crate::common::{
     pm::Pm,
     script::{
         file,

@@ -3,9 +3,7 @@
 //! The same power cuts, but with a flush or a fence left out, or a store moved past the next fence:
 //! the tests have to notice.
 
-mod common;
-
-use common::{
+use crate::common::{
     pm::{
         Event,
         Kind, //

@@ -2,9 +2,7 @@
 
 //! Random operations on names, links and attributes, against a tree in memory.
 
-mod common;
-
-use common::{
+use crate::common::{
     pm::Pm,
     script::{
         dir,

@@ -3,9 +3,7 @@
 //! Volumes of which parts are poisoned: nothing that is stored ends in a block that cannot be read,
 //! and what cannot be made good is left alone.
 
-mod common;
-
-use common::{
+use crate::common::{
     script::{
         dir,
         file,

@@ -2,9 +2,7 @@
 
 //! What many files cost: time of a mount, memory of an index. `RDAXFS_SCALE` files instead of 10000.
 
-mod common;
-
-use common::{
+use crate::common::{
     make,
     script::{
         dir,

@@ -2,9 +2,7 @@
 
 //! Each operation once, and what a new mount sees of it.
 
-mod common;
-
-use common::{
+use crate::common::{
     make,
     mount, //
 };

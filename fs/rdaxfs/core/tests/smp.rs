@@ -5,9 +5,7 @@
 //!
 //! The number of operations of each thread is `RDAX_SMP_OPS`.
 
-mod common;
-
-use common::{
+use crate::common::{
     icache::Cache,
     overlap::{
         doing,
