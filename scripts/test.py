@@ -339,7 +339,8 @@ class Runner:
         if boot not in self.boots:
             return None
         section = self.boots[boot]
-        options = []
+        # CPUs run at once, with or without KVM.
+        options = ["--tcg-threads", os.environ.get("TCG_THREADS") or "multi"]
         for key in section:
             value = section[key]
             if key == "no_modules":

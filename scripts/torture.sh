@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# torture.sh debug|release [--minimise]: fs_torture in a VM, for RDAX_SECONDS. `make torture`
-# calls it; CPUS, MEM and PMEM are of the VM, RDAX_* goes to the test.
+# torture.sh FLAVOUR [--minimise]: fs_torture in a VM whose CPUs run at once, for RDAX_SECONDS.
+# `make torture` calls it; CPUS, MEM and PMEM are of the VM, RDAX_* goes to the test.
 . "$(dirname "$0")/lib.sh"
 
 flavour=$1
@@ -22,4 +22,4 @@ limit=$((RDAX_SECONDS * 3 + 1800))
 [ $# = 0 ] || limit=$((24 * 3600))
 PMEM=${PMEM:-memmap:1G disk:256M} TIMEOUT=${TIMEOUT:-$limit} \
 	exec "$RDAX_TOP/scripts/vm.sh" "$flavour" "${settings[@]}" \
-	--append kmemleak=off --exec "$tests/torture.sh $*"
+	--tcg-threads "${TCG_THREADS:-multi}" --append kmemleak=off --exec "$tests/torture.sh $*"

@@ -46,6 +46,16 @@ class KnobsTest(unittest.TestCase):
         self.assertFalse([word for word in command if "RDAX_CACHE" in word])
 
 
+class BootTest(unittest.TestCase):
+    def test_cpus_run_at_once(self):
+        tests = runner.Runner(None, "debug", Path("kernel"), Path("build"), {})
+        self.assertTrue(tests.boots.sections())
+        for boot in tests.boots.sections():
+            options = tests.boot_options(boot)
+            self.assertEqual(options[options.index("--tcg-threads") + 1], "multi")
+        self.assertIsNone(tests.boot_options("no such boot"))
+
+
 class BusyHostTest(unittest.TestCase):
     def test_they_grow_with_what_the_host_has_to_do(self):
         tests = [runner.Test("x", "main", 60, ["x"]), runner.Test("y", "main", 400, ["y"])]
