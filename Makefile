@@ -56,7 +56,7 @@ help:
 	@echo '  KSRC=DIR        source for the test kernel (default: Debian linux-source-7.3)'
 	@echo '  FLAVOUR=        release or debug (default: release; debug for test, lint)'
 	@echo '  PMEM="..."      devices: memmap:1G nvdimm:1G[:FILE] virtio:1G[:FILE] reserve:256M disk:1G'
-	@echo '  CPUS= MEM= TIMEOUT=   of the VM (2, 2G or 3G, 600 s)'
+	@echo '  CPUS= MEM= TIMEOUT= TCG_THREADS=   of the VM (2, 2G or 3G, 600 s, single or multi)'
 	@echo '  FS= CASES= DRIVER= REPEAT=   of bench: "ext4 xfs rdaxfs", "append* create",'
 	@echo '                  rdax_pmem or nd_pmem, boots to compare (1)'
 	@echo '  RDAX_ROUNDS= RDAX_SEED= ...   of tests, RDAX_TIMEOUT= for all: Documentation/testing.rst'
