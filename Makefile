@@ -54,7 +54,7 @@ help:
 	@echo 'Variables'
 	@echo '  KDIR=DIR        a built kernel tree of your own (default: the test kernel)'
 	@echo '  KSRC=DIR        source for the test kernel (default: Debian linux-source-7.3)'
-	@echo '  FLAVOUR=        release or debug (default: release; debug for test, lint)'
+	@echo '  FLAVOUR=        release, debug or kcsan (default: release; debug for test, lint)'
 	@echo '  PMEM="..."      devices: memmap:1G nvdimm:1G[:FILE] virtio:1G[:FILE] reserve:256M disk:1G'
 	@echo '  CPUS= MEM= TIMEOUT= TCG_THREADS=   of the VM (2, 2G or 3G, 600 s, single or multi)'
 	@echo '  FS= CASES= DRIVER= REPEAT=   of bench: "ext4 xfs rdaxfs", "append* create",'

@@ -36,12 +36,21 @@ fresh_tmp() {
 	done <<<"$paths"
 }
 
+# From here on, as a boot with KCSAN takes much longer. Of so many accesses that a CPU makes one
+# is watched, for so many microseconds at most.
+watch_races() {
+	echo "${RDAX_KCSAN_SKIP:-1000}" >/sys/module/kcsan/parameters/skip_watch
+	echo "${RDAX_KCSAN_DELAY:-200}" >/sys/module/kcsan/parameters/udelay_task
+	echo on >/sys/kernel/debug/kcsan
+}
+
 prepare() {
 	local dir
 	mounted /tmp tmpfs || fresh_tmp
 	mount -t tmpfs -o mode=755 tmpfs /mnt
 	mounted /sys/kernel/debug debugfs || mount -t debugfs debugfs /sys/kernel/debug
 	mounted /sys/kernel/tracing tracefs || mount -t tracefs tracefs /sys/kernel/tracing
+	[ ! -e /sys/kernel/debug/kcsan ] || watch_races
 	[ -d "/lib/modules/$(uname -r)" ] || fail "no modules at /lib/modules/$(uname -r)"
 	if [ -n "${RDAX_DISK_SERIAL:-}" ]; then
 		for dir in /sys/block/vd*; do

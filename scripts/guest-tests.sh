@@ -74,4 +74,6 @@ while read -r name seconds program arguments; do
 	# shellcheck disable=SC2086
 	run_test "$name" "$seconds" "$program" $arguments
 done <"$list"
+# What was watched: setup_watchpoints, data_races.
+[ ! -e /sys/kernel/debug/kcsan ] || sed 's/^/kcsan: /' /sys/kernel/debug/kcsan >/dev/kmsg
 echo "$token done"

@@ -43,6 +43,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import busy
+import kcsan
 import ktap
 from children import Children, Stopped
 
@@ -73,6 +74,8 @@ NO_KNOBS = {
 }
 # How often a boot group may fail before any module of ours is loaded.
 SPOILED_BOOTS = 2
+# Of a kernel that looks for data races.
+KCSAN_SAYS = "kcsan: strict mode configured"
 MODULE_LOADED = "rdax: loading out-of-tree module"
 # Seconds of CPU time that tell how busy the host is, and how much longer that makes timeouts.
 BUSY_WORK, BUSY_MOST = 0.2, 20
@@ -456,6 +459,7 @@ class Runner:
                     vm.wait()
         if children.stopped:
             raise Stopped
+        self.look_for_races(name, console, time.monotonic() - started)
         if current:
             why = errors.read_text(errors="replace")
             current.output.append(why)
@@ -477,6 +481,17 @@ class Runner:
             failures = [ktap.Result("boot", "not ok", line) for line in reports]
             self.tally.add(f"boot-{name}", failures, time.monotonic() - started, console)
         return left
+
+    def look_for_races(self, name, console, seconds):
+        """Counts what a kernel with KCSAN found in a boot: a race of ours is a failure."""
+        text = console.read_text(errors="replace") if console.exists() else ""
+        if KCSAN_SAYS not in text:
+            return
+        reports = kcsan.parse(text)
+        ours = [report for report in reports if report.whose() == "ours"]
+        results = [ktap.Result("race", "not ok", line) for line in kcsan.summary(ours)]
+        self.tally.add(f"kcsan-{name}", results or [ktap.Result("races", "ok")], seconds, console)
+        self.tally.tables += [f"| {line}" for line in kcsan.summary(reports)]
 
     @staticmethod
     def status(test, text):

@@ -47,6 +47,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import kcsan
 import powercut
 import tsc
 
@@ -213,11 +214,13 @@ def load_patterns(name):
 def scan_log(text):
     """The kernel log's lines that mean a bug (scripts/dmesg-patterns)."""
     bad, allowed = load_patterns("dmesg-patterns"), load_patterns("dmesg-allow")
-    return [
+    lines = [
         line
         for line in text.splitlines()
         if bad and bad.search(line) and not (allowed and allowed.search(line))
     ]
+    races = [report for report in kcsan.parse(text) if report.whose() == "ours"]
+    return lines + [f"BUG: KCSAN: {race.title}" for race in races]
 
 
 class Output:
@@ -272,7 +275,7 @@ class Vm:
         if not self.image.exists():
             raise SetupError(f"no kernel image {self.image}")
         self.regions = [Region(s) for specs in options.pmem for s in specs.split()]
-        debug = options.flavour == "debug"
+        debug = options.flavour != "release"
         memory = parse_size(options.mem or ("3G" if debug else "2G"))
         self.ram = lay_out(self.regions, memory)
         self.log = Path(options.log or self.build / "vm-console.log").absolute()
@@ -615,7 +618,7 @@ def parse_arguments():
     )
     env = os.environ.get
     add = parser.add_argument
-    add("--flavour", default=env("FLAVOUR") or "release", help="debug or release")
+    add("--flavour", default=env("FLAVOUR") or "release", help="debug, release or kcsan")
     add("--kdir", default=env("KDIR"), help="built kernel tree (default: the test kernel)")
     add("--build", default=env("RDAX_BUILD"), help="our modules (default: build/FLAVOUR)")
     add("--pmem", action="append", help=f"default: '{DEFAULT_PMEM}' (environment: PMEM)")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# vm.sh debug|release [vm.py options]: builds what is out of date, then boots.
+# vm.sh debug|release|kcsan [vm.py options]: builds what is out of date, then boots.
 . "$(dirname "$0")/lib.sh"
 
 flavour=$1
