@@ -33,7 +33,8 @@
 /*
  * Orphans: their share counts, splitting them, and how many huge ones each
  * volume has, which is read without the lock: who gets a block gets it by way of
- * locks that were held when its page became part of an orphan.
+ * locks that were held when its page became part of an orphan. What a folio says
+ * of its file is read without it, too: Documentation/locking.rst.
  */
 static DEFINE_SPINLOCK(orphan_lock);
 
@@ -144,13 +145,13 @@ static void orphan(struct folio *folio, unsigned long *huge)
 {
 	spin_lock(&orphan_lock);
 	if (!folio->mapping && folio->share) {
-		folio->share--;
+		WRITE_ONCE(folio->share, folio->share - 1);
 	} else {
 		if (folio_test_large(folio))
 			WRITE_ONCE(*huge, *huge + 1);
-		folio->mapping = NULL;
+		WRITE_ONCE(folio->mapping, NULL);
 		/* It shares its place with the index. */
-		folio->share = 0;
+		WRITE_ONCE(folio->share, 0);
 	}
 	spin_unlock(&orphan_lock);
 }
@@ -393,7 +394,7 @@ void rdax_helper_dax_adopt(struct inode *inode, pgoff_t index, u64 pfn,
 		spin_lock(&orphan_lock);
 		folio = page_folio(page);
 		if (folio_test_large(folio) && !folio->mapping) {
-			folio->share++;
+			WRITE_ONCE(folio->share, folio->share + 1);
 			adopted = true;
 		}
 		spin_unlock(&orphan_lock);
@@ -417,10 +418,10 @@ static int enter_page(struct xa_state *xas, struct inode *inode,
 	if (folio->mapping) {
 		ret = -EUCLEAN;
 	} else if (folio_test_large(folio)) {
-		folio->share++;
+		WRITE_ONCE(folio->share, folio->share + 1);
 	} else {
-		folio->mapping = inode->i_mapping;
-		folio->index = xas->xa_index;
+		WRITE_ONCE(folio->mapping, inode->i_mapping);
+		WRITE_ONCE(folio->index, xas->xa_index);
 	}
 	spin_unlock(&orphan_lock);
 	if (ret)

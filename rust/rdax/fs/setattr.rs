@@ -162,10 +162,10 @@ impl Saved {
         inode.set_atime(atime);
         inode.set_mtime(mtime);
         inode.set_ctime(ctime);
-        // SAFETY: as above.
+        // SAFETY: as above. Permissions are checked without the lock.
         unsafe {
-            (*inode.as_ptr()).i_uid = self.uid;
-            (*inode.as_ptr()).i_gid = self.gid;
+            (&raw mut (*inode.as_ptr()).i_uid).write_volatile(self.uid);
+            (&raw mut (*inode.as_ptr()).i_gid).write_volatile(self.gid);
         }
     }
 }
