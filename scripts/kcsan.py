@@ -27,6 +27,8 @@ END = re.compile(TIME + r"={60,}$")
 OURS = re.compile(r"rdax\w*$")
 MARKED = "(marked"
 KINDS = ("ours", "marked", "below", "kernel")
+# The kernel's inline functions and no more: they change the flags of the current task.
+INLINE = re.compile(r"rdax_helper_nofs_(save|restore)$")
 # What kernel::sync::atomic and the like call, and functions of the kernel crate.
 HELPER = re.compile(r"rust_helper_|_R\w*6kernel")
 
@@ -64,7 +66,7 @@ class Report:
 
 
 def is_ours(frame):
-    return bool(frame[1] and OURS.match(frame[1]))
+    return bool(frame[1] and OURS.match(frame[1]) and not INLINE.match(frame[0]))
 
 
 def parse(text):

@@ -45,6 +45,7 @@ class ReportTest(unittest.TestCase):
             ("kernel", [(WRITE, [KERNEL]), (READ, [KERNEL])]),
             ("ours", [(WRITE, [KERNEL]), (READ, [FS, KERNEL])]),
             ("ours", [(UNKNOWN, [FS])]),
+            ("below", [(WRITE, ["rdax_helper_nofs_restore+0x1/0x2 [rdax]", FS]), (READ, [KERNEL])]),
             ("marked", [(MARKED, [FS]), (READ, [KERNEL])]),
             ("ours", [(MARKED, [FS]), (READ, [FS])]),
             ("below", [(WRITE, [KERNEL, FS]), (READ, [KERNEL])]),
