@@ -158,6 +158,33 @@ static void mark_bytes(const struct look *l, const struct cell *c, size_t word, 
 	}
 }
 
+/*
+ * What was copied while the same was stored or cleared stays torn, where CPUs run at once: two
+ * of the last stores overlapped, or one with the last operation that cleared.
+ */
+static bool was_mixed(const struct cell *c)
+{
+	size_t i, j;
+
+	for (i = 0; i < RECENT; i++) {
+		const struct store *s = &oracle->store[c->recent[i].store];
+
+		if (!s->begin)
+			continue;
+		if (!s->words && s->begin <= c->cleared)
+			return true;
+		for (j = 0; j < i; j++) {
+			const struct store *t = &oracle->store[c->recent[j].store];
+
+			if (!t->begin || (s->words && t->words))
+				continue;
+			if (s->begin < t->end && t->begin < s->end)
+				return true;
+		}
+	}
+	return false;
+}
+
 /* Copying may tear what is stored or cleared meanwhile: each byte may be of another store. */
 static bool may_be_torn(const struct look *l, size_t page, size_t word, u64 value)
 {
@@ -175,7 +202,7 @@ static bool may_be_torn(const struct look *l, size_t page, size_t word, u64 valu
 			copied = copied || !s->words;
 		}
 	}
-	if (!meanwhile || !copied)
+	if (!(meanwhile && copied) && !was_mixed(before) && !was_mixed(after))
 		return false;
 	mark_bytes(l, before, word, value, good);
 	mark_bytes(l, after, word, value, good);
