@@ -5,8 +5,7 @@ in VMs, as many as possible in one boot. `make test` calls it.
 
   tests.list     a test a line: NAME BOOT TIMEOUT_SECONDS PROGRAM [ARGUMENT...]
                  BOOT: a section of boots.conf; or "host", for a program that
-                 boots its own VMs with "$RDAX_VM [options] -- command".
-                 "demand:BOOT": only if T= has the very name
+                 boots its own VMs with "$RDAX_VM [options] -- command"
   boots.conf     [BOOT] with pmem=, append= (kernel parameters), mem=, cpus=,
                  env= (NAME=VALUE...), no_modules=yes
   expected-skips "test: subtest-glob  reason": any other skip fails the run
@@ -96,7 +95,6 @@ class Test:
     boot: str
     timeout: int
     command: list
-    on_demand: bool = False
     output: list = field(default_factory=list)
     reports: list = field(default_factory=list)
 
@@ -197,9 +195,7 @@ def read_tests(factor=1):
             continue
         if len(words) < 4 or not words[2].isdigit():
             sys.exit(f"tests.list:{number}: NAME BOOT TIMEOUT PROGRAM [ARGUMENT...]")
-        boot = words[1].removeprefix("demand:")
-        timeout = math.ceil(int(words[2]) * factor)
-        tests.append(Test(words[0], boot, timeout, words[3:], boot != words[1]))
+        tests.append(Test(words[0], words[1], math.ceil(int(words[2]) * factor), words[3:]))
     names = [test.name for test in tests]
     for name in names:
         if names.count(name) > 1:
@@ -231,12 +227,6 @@ def selected(name, names=()):
         elif word and (fnmatch.fnmatchcase(name, word) or word in name):
             return True
     return False
-
-
-def is_wanted(test):
-    """Whether a test runs without being asked for, or is asked for by its name."""
-    words = os.environ.get("T", "").split(",")
-    return not test.on_demand or test.name in [word.strip() for word in words]
 
 
 def run_unit_tests(tally):
@@ -617,7 +607,7 @@ def run_all():
     for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "T"):
         environment.pop(name, None)
     names = {test.name for test in tests}
-    tests = [test for test in tests if selected(test.name, names) and is_wanted(test)]
+    tests = [test for test in tests if selected(test.name, names)]
     toolchain = shell_settings([TOP / "scripts/toolchain.sh"])
     environment.update(toolchain)
     if selected("scripts"):
@@ -678,7 +668,7 @@ def run_all():
         else:
             runner.run_group(boot, groups[boot])
 
-    # An emulated VM has one thread, so two jobs keep two processors busy. What takes
+    # A VM mostly has one CPU at work, so two jobs keep two processors busy. What takes
     # longest comes first, that neither is idle at the end.
     boots = sorted(groups, key=lambda boot: sum(t.timeout for t in groups[boot]), reverse=True)
     jobs = [(run_boot_group, boot) for boot in boots]

@@ -97,14 +97,6 @@ class SelectionTest(unittest.TestCase):
         self.assertEqual(self.chosen("none"), [])
 
 
-    def test_on_demand_by_name_only(self):
-        for words, wanted in (("", False), ("long*", False), ("map, longer", True)):
-            with unittest.mock.patch.dict("os.environ", T=words):
-                test = runner.Test("longer", "host", 60, ["x"], on_demand=True)
-                self.assertEqual(runner.is_wanted(test), wanted)
-                self.assertTrue(runner.is_wanted(runner.Test("map", "main", 60, ["x"])))
-
-
 class TimeoutTest(unittest.TestCase):
     def test_the_factor(self):
         self.assertEqual(runner.timeout_factor({}), 1)
