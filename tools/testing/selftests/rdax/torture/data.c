@@ -6,15 +6,20 @@
 #include "torture.h"
 
 /* A page to begin with, and how many. */
-static size_t some_pages(struct task *t, struct view *v, size_t *n)
+/* Of @n pages the first: mostly within the file, and mostly in its first pages, where others are. */
+size_t some_page(struct task *t, struct view *v, size_t n)
 {
 	u64 size = v->file->high / PAGE;
 
-	*n = 1 + below(t, below(t, 3) ? 2 : CHUNK);
-	/* Mostly within the file, and mostly in its first pages, where others are. */
 	if (below(t, 4))
 		size = size < 24 ? size : 24;
-	return size > *n ? below(t, size - *n + 1) : 0;
+	return size > n ? below(t, size - n + 1) : 0;
+}
+
+static size_t some_pages(struct task *t, struct view *v, size_t *n)
+{
+	*n = 1 + below(t, below(t, 3) ? 2 : CHUNK);
+	return some_page(t, v, *n);
 }
 
 /* Some cells of these: mostly whole pages. */

@@ -71,19 +71,10 @@ void let_holds_go(struct task *t, bool all)
 			let_go_of(t, &t->hold[i]);
 }
 
-static size_t some_pages(struct task *t, struct view *v, size_t *n)
-{
-	u64 size = v->file->high / PAGE;
-
-	*n = 1 + below(t, 3);
-	size = size < 24 || !below(t, 4) ? size : 24;
-	return size > *n ? below(t, size - *n + 1) : 0;
-}
-
 static struct hold *begin_hold(struct task *t, struct view *v, bool pin)
 {
 	struct hold *h = free_hold(t);
-	size_t n, page = some_pages(t, v, &n);
+	size_t n = 1 + below(t, 3), page = some_page(t, v, n);
 
 	if (!h)
 		return NULL;
@@ -170,7 +161,7 @@ void op_pin_read(struct task *t, struct view *v)
 /* As a device stores: held meanwhile, and let go at once. */
 void op_pin_write(struct task *t, struct view *v)
 {
-	size_t n, page = some_pages(t, v, &n);
+	size_t n = 1 + below(t, 3), page = some_page(t, v, n);
 	struct rdax_pin_transfer range = {};
 	u64 len = n * PAGE;
 	struct storing s;

@@ -168,6 +168,7 @@ void op_unlink(struct task *t, struct view *v);
 void op_handle(struct task *t, struct view *v);
 
 /* data.c */
+size_t some_page(struct task *t, struct view *v, size_t n);
 void op_store(struct task *t, struct view *v);
 void op_load(struct task *t, struct view *v);
 void op_write(struct task *t, struct view *v);
